@@ -1,0 +1,181 @@
+"""Courses, chapters, lessons, quizzes and labs as frozen models.
+
+A course is a folder; `content.load` reads it. Field descriptions are what editors show (see `content.schema`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""A name that is safe as a folder, a namespace and a command-line argument."""
+
+Backend = Literal["sandbox", "kind", "kubeconfig"]
+Need = Literal["multi-node", "ipv6", "hosts", "ingress", "ebpf", "calico"]
+Others = Literal["deny", "allow", "unchanged"]
+
+
+class Model(BaseModel):
+    """Frozen, and strict about unknown fields: a typing error in a lab is a defect, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Topology(Model):
+    """The cluster that a lab wants."""
+
+    nodes: int = Field(1, ge=1, le=8, description="number of nodes; pods are spread over them in order")
+    families: tuple[Literal["ipv4", "ipv6"], ...] = Field(("ipv4",), min_length=1, description="IP families of pods")
+
+
+class Connectivity(Model):
+    """A judgement of the complete matrix: what `allow` and `deny` do not list is judged by `others`."""
+
+    allow: tuple[str, ...] = Field((), description="arrows that must be open, such as 'summary -> database:2379'")
+    deny: tuple[str, ...] = Field((), description="arrows that must be closed")
+    others: Others | None = Field(
+        None,
+        description="every cell not listed: deny, allow, or unchanged from the untouched start; "
+        "left out, the check judges the listed arrows only",
+    )
+    between: tuple[str, ...] = Field(
+        (), description="limits the matrix to these endpoints (as source and as destination); empty: all of the lab"
+    )
+    to: tuple[str, ...] = Field((), description="limits the matrix to these destinations; empty: all of `between`")
+
+
+class Check(Model):
+    """One judgement by traffic; exactly one kind is given."""
+
+    connectivity: Connectivity
+
+
+class Hint(Model):
+    """A step towards the solution; taking it costs points."""
+
+    text: str = Field(min_length=1)
+    cost: int = Field(0, ge=0, description="points taken from the task when this hint is shown")
+
+
+class Task(Model):
+    """What the learner has to bring about, and how it is judged."""
+
+    id: Slug
+    title: str = Field(min_length=1, max_length=80)
+    points: int = Field(ge=1, le=100)
+    text: str = Field("", description="what to do, in Markdown; shown with the task")
+    hints: tuple[Hint, ...] = ()
+    checks: tuple[Check, ...] = Field(min_length=1)
+
+
+class Failure(Model):
+    """Where a mistake must be caught: exactly these arrows differ from what the task expects."""
+
+    opens: tuple[str, ...] = Field((), description="arrows that are open and should not be (over-permission)")
+    closes: tuple[str, ...] = Field((), description="arrows that are closed and should be open (over-restriction)")
+
+
+class Mistake(Model):
+    """A known wrong answer: the manifests in `mistakes/<name>/`. Tasks that are not named must pass."""
+
+    title: str = Field(min_length=1, max_length=100)
+    fails: dict[Slug, Failure] = Field(min_length=1, description="task id: the cells in which it fails")
+
+
+class LabSpec(Model):
+    """The contents of `lab.yaml`."""
+
+    id: Slug
+    title: str = Field(min_length=1, max_length=60)
+    summary: str = Field(min_length=1, max_length=160, description="one line for lists")
+    minutes: int = Field(ge=1, le=120)
+    backends: tuple[Backend, ...] = Field(("sandbox", "kind"), min_length=1)
+    needs: tuple[Need, ...] = ()
+    topology: Topology = Topology()
+    namespace: Slug = Field(description="namespace of names in arrows that give none")
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    mistakes: dict[Slug, Mistake] = Field(min_length=2)
+
+
+class Manifest(Model):
+    """One YAML file of Kubernetes objects that belongs to a lab, already read through the limits of `yamlio`."""
+
+    path: Path
+    text: str
+    objects: tuple[dict[str, object], ...]
+
+
+class Lab(Model):
+    """A lab as loaded: its spec, its instructions, and the manifests of each state."""
+
+    folder: Path
+    chapter: int
+    spec: LabSpec
+    instructions: str = Field(description="Markdown")
+    start: tuple[Manifest, ...]
+    solution: tuple[Manifest, ...]
+    mistakes: dict[str, tuple[Manifest, ...]]
+
+    @property
+    def id(self) -> str:
+        """The lab's name on the command line."""
+        return self.spec.id
+
+
+class Lesson(Model):
+    """A page of 5 to 10 minutes."""
+
+    id: Slug
+    title: str
+    minutes: int
+    path: Path
+    text: str = Field(description="Markdown without the front matter")
+
+
+class Option(Model):
+    """An answer that can be picked."""
+
+    text: str = Field(min_length=1)
+    right: bool = False
+    why: str = Field(min_length=1, description="why this is right, or wrong")
+
+
+class Question(Model):
+    """A question with one right option or, with `several: true`, any number of them."""
+
+    id: Slug
+    text: str = Field(min_length=1)
+    several: bool = False
+    options: tuple[Option, ...] = Field(min_length=2)
+
+
+class Quiz(Model):
+    """The questions at the end of a chapter."""
+
+    questions: tuple[Question, ...]
+
+
+class Chapter(Model):
+    """A chapter as loaded."""
+
+    number: int
+    id: Slug
+    title: str
+    summary: str
+    folder: Path
+    lessons: tuple[Lesson, ...]
+    labs: tuple[Lab, ...]
+    quiz: Quiz | None = None
+
+
+class Course(Model):
+    """A course as loaded."""
+
+    id: Slug
+    title: str
+    summary: str
+    folder: Path
+    chapters: tuple[Chapter, ...]

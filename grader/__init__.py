@@ -1,0 +1,15 @@
+"""The pure core: Kubernetes objects to reachability, checks to reports.
+
+Map of the package:
+
+- `errors`         what stops a grading: never the same as a wrong answer
+- `ports`          what the grader needs from outside: `Cluster`, `Clock`; `Probe` and `Observation`
+- `kube/`          manifests to typed objects (`kube.model`), label selectors
+- `policy/`        the normal form: tiers, policies, rules per direction; one converter per API
+- `reachability/`  verdicts, all pairs, explanations: reads the normal form only
+- `checks/`        expected against observed
+- `grade`          a lab and a cluster to a `report.Report`
+- `report`         what came out, for people and for machines
+
+It imports `content` and nothing of clusters, namespaces, Docker or terminals.
+"""

@@ -1,0 +1,111 @@
+"""Questions and answers of the evaluator, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Flow:
+    """One question. `source` and `destination` are endpoint strings as in `grader.ports`."""
+
+    source: str
+    destination: str
+    port: int
+    protocol: str = "TCP"
+    family: int = 4
+
+
+class Action(StrEnum):
+    """What a direction decides."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    OPEN = "implementation-defined"
+    """The specification leaves it open (hairpin through a Service, ICMP, host-network pods)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """A policy as people name it. `file` and `line` are empty for a live cluster."""
+
+    kind: str
+    namespace: str
+    name: str
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one direction decides, and by what.
+
+    Attributes:
+        direction: "egress" (judged at the source) or "ingress" (at the destination).
+        action: see `Action`.
+        policy: the policy that decided; None when none applies to the endpoint.
+        rule: which of its rules, from 1; 0 when no rule matched (isolated, nothing allows).
+        isolating: every policy that isolates the endpoint in this direction.
+        reason: one sentence for people.
+    """
+
+    direction: str
+    action: Action
+    policy: PolicyRef | None = None
+    rule: int = 0
+    isolating: tuple[PolicyRef, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Both directions; allowed only when both allow. `port_served` tells whether the destination declares the port."""
+
+    flow: Flow
+    egress: Decision
+    ingress: Decision
+
+    @property
+    def action(self) -> Action:
+        """Deny wins; then what is left open by the specification; else allow."""
+        actions = {self.egress.action, self.ingress.action}
+        if Action.DENY in actions:
+            return Action.DENY
+        return Action.OPEN if Action.OPEN in actions else Action.ALLOW
+
+    @property
+    def allowed(self) -> bool:
+        """True when traffic passes on every implementation that netdojo knows."""
+        return self.action is not Action.DENY
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A rule that would have matched but for one thing."""
+
+    policy: PolicyRef
+    direction: str
+    rule: int
+    missed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a verdict is what it is. `lines()` is the text that every front end shows."""
+
+    verdict: Verdict
+    hops: tuple[str, ...]
+    near_misses: tuple[NearMiss, ...] = ()
+
+    def lines(self) -> tuple[str, ...]:
+        """Short sentences, at most about 100 characters each; the first is the verdict."""
+        word = {"allow": "open", "deny": "dropped"}.get(self.verdict.action, str(self.verdict.action))
+        flow = self.verdict.flow
+        port = "icmp" if flow.protocol == "ICMP" else f"{flow.port}/{flow.protocol}"
+        head = f"{flow.source} -> {flow.destination}:{port}  {word}"
+        misses = tuple(f"near miss: {m.policy} {m.direction} rule {m.rule}: {m.missed}" for m in self.near_misses)
+        return (head, *self.hops, *misses)
