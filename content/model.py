@@ -27,24 +27,31 @@ class Model(BaseModel):
 class Topology(Model):
     """The cluster that a lab wants."""
 
-    nodes: int = Field(1, ge=1, le=8, description="number of nodes; pods are spread over them in order")
-    families: tuple[Literal["ipv4", "ipv6"], ...] = Field(("ipv4",), min_length=1, description="IP families of pods")
+    nodes: int = Field(default=1, ge=1, le=8, description="number of nodes; pods are spread over them in order")
+    families: tuple[Literal["ipv4", "ipv6"], ...] = Field(
+        default=("ipv4",), min_length=1, description="IP families of pods"
+    )
 
 
 class Connectivity(Model):
     """A judgement of the complete matrix: what `allow` and `deny` do not list is judged by `others`."""
 
-    allow: tuple[str, ...] = Field((), description="arrows that must be open, such as 'summary -> database:2379'")
-    deny: tuple[str, ...] = Field((), description="arrows that must be closed")
+    allow: tuple[str, ...] = Field(
+        default=(), description="arrows that must be open, such as 'summary -> database:2379'"
+    )
+    deny: tuple[str, ...] = Field(default=(), description="arrows that must be closed")
     others: Others | None = Field(
-        None,
+        default=None,
         description="every cell not listed: deny, allow, or unchanged from the untouched start; "
         "left out, the check judges the listed arrows only",
     )
     between: tuple[str, ...] = Field(
-        (), description="limits the matrix to these endpoints (as source and as destination); empty: all of the lab"
+        default=(),
+        description="limits the matrix to these endpoints (as source and as destination); empty: all of the lab",
     )
-    to: tuple[str, ...] = Field((), description="limits the matrix to these destinations; empty: all of `between`")
+    to: tuple[str, ...] = Field(
+        default=(), description="limits the matrix to these destinations; empty: all of `between`"
+    )
 
 
 class Check(Model):
@@ -57,7 +64,7 @@ class Hint(Model):
     """A step towards the solution; taking it costs points."""
 
     text: str = Field(min_length=1)
-    cost: int = Field(0, ge=0, description="points taken from the task when this hint is shown")
+    cost: int = Field(default=0, ge=0, description="points taken from the task when this hint is shown")
 
 
 class Task(Model):
@@ -66,7 +73,7 @@ class Task(Model):
     id: Slug
     title: str = Field(min_length=1, max_length=80)
     points: int = Field(ge=1, le=100)
-    text: str = Field("", description="what to do, in Markdown; shown with the task")
+    text: str = Field(default="", description="what to do, in Markdown; shown with the task")
     hints: tuple[Hint, ...] = ()
     checks: tuple[Check, ...] = Field(min_length=1)
 
@@ -74,8 +81,10 @@ class Task(Model):
 class Failure(Model):
     """Where a mistake must be caught: exactly these arrows differ from what the task expects."""
 
-    opens: tuple[str, ...] = Field((), description="arrows that are open and should not be (over-permission)")
-    closes: tuple[str, ...] = Field((), description="arrows that are closed and should be open (over-restriction)")
+    opens: tuple[str, ...] = Field(default=(), description="arrows that are open and should not be (over-permission)")
+    closes: tuple[str, ...] = Field(
+        default=(), description="arrows that are closed and should be open (over-restriction)"
+    )
 
 
 class Mistake(Model):
@@ -92,7 +101,7 @@ class LabSpec(Model):
     title: str = Field(min_length=1, max_length=60)
     summary: str = Field(min_length=1, max_length=160, description="one line for lists")
     minutes: int = Field(ge=1, le=120)
-    backends: tuple[Backend, ...] = Field(("sandbox", "kind"), min_length=1)
+    backends: tuple[Backend, ...] = Field(default=("sandbox", "kind"), min_length=1)
     needs: tuple[Need, ...] = ()
     topology: Topology = Topology()
     namespace: Slug = Field(description="namespace of names in arrows that give none")

@@ -1,9 +1,9 @@
 """What stops a grading. None of these is a wrong answer; all of them end a command with exit status 3.
 
-    InfrastructureError
-    ├── NotEnforcedError      the cluster's dataplane does not enforce policy, so a denial would prove nothing
-    ├── NotCapableError       this backend cannot do what was asked (with what can)
-    └── ClusterGoneError      the cluster does not answer any more
+InfrastructureError
+├── NotEnforcedError      the cluster's dataplane does not enforce policy, so a denial would prove nothing
+├── NotCapableError       this backend cannot do what was asked (with what can)
+└── ClusterGoneError      the cluster does not answer any more
 """
 
 from __future__ import annotations

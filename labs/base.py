@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from grader.ports import Capabilities, Cluster, Manifest
 
 
-
 class Phase(StrEnum):
     """The life of a lab's cluster."""
 
