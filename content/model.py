@@ -36,9 +36,7 @@ class Topology(Model):
 class Connectivity(Model):
     """A judgement of the complete matrix: what `allow` and `deny` do not list is judged by `others`."""
 
-    allow: tuple[str, ...] = Field(
-        default=(), description="arrows that must be open, such as 'summary -> database:2379'"
-    )
+    allow: tuple[str, ...] = Field(default=(), description="arrows that must be open")
     deny: tuple[str, ...] = Field(default=(), description="arrows that must be closed")
     others: Others | None = Field(
         default=None,
@@ -47,11 +45,9 @@ class Connectivity(Model):
     )
     between: tuple[str, ...] = Field(
         default=(),
-        description="limits the matrix to these endpoints (as source and as destination); empty: all of the lab",
+        description="limits the matrix to these endpoints (as source and as destination); empty: all",
     )
-    to: tuple[str, ...] = Field(
-        default=(), description="limits the matrix to these destinations; empty: all of `between`"
-    )
+    to: tuple[str, ...] = Field(default=(), description="limits its destinations; empty: all of `between`")
 
 
 class Check(Model):
@@ -82,9 +78,7 @@ class Failure(Model):
     """Where a mistake must be caught: exactly these arrows differ from what the task expects."""
 
     opens: tuple[str, ...] = Field(default=(), description="arrows that are open and should not be (over-permission)")
-    closes: tuple[str, ...] = Field(
-        default=(), description="arrows that are closed and should be open (over-restriction)"
-    )
+    closes: tuple[str, ...] = Field(default=(), description="closed arrows that should be open (over-restriction)")
 
 
 class Mistake(Model):
