@@ -54,7 +54,7 @@ class LabSession:
         raise NotImplementedError
 
     async def matrix(self) -> tuple[Cell, ...]:
-        """The whole matrix as it is now, each cell with what the tasks together expect of it (`ANY` where none does)."""
+        """The whole matrix as it is now, with what the tasks together expect (`ANY`: nothing)."""
         raise NotImplementedError
 
     async def explain(self, key: CellKey) -> tuple[str, ...]:

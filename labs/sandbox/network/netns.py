@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(flags: int) -> None:
-    """Leave namespaces, as unshare(2).
+    """Leave the shared namespaces named by `flags` (see man page unshare 2).
 
     Raises:
         OSError: as the kernel says.
@@ -35,7 +35,7 @@ def unshare(flags: int) -> None:
 
 
 def setns(fd: int, flags: int) -> None:
-    """Enter a namespace, as setns(2).
+    """Enter the namespace behind `fd` (see man page setns 2).
 
     Raises:
         OSError: as the kernel says.
