@@ -112,6 +112,10 @@ class Cluster(Protocol):
         """Every object of the kinds that decide traffic, as they are now, system namespaces included."""
         ...
 
+    async def version(self) -> str:
+        """A word that changes whenever an object changes; cheap enough to ask twice a second."""
+        ...
+
     async def probe(self, probes: Sequence[Probe]) -> tuple[Observation, ...]:
         """Make all probes, and answer in their order."""
         ...

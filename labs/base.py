@@ -33,12 +33,14 @@ class Request:
         topology: nodes and families.
         objects: manifests to apply before it counts as ready.
         hosts: outside hosts by name.
+        namespace: the namespace of the kubeconfig's context, for commands that give none.
     """
 
     name: str
     topology: Topology
     objects: Sequence[Manifest] = ()
     hosts: tuple[str, ...] = ()
+    namespace: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
