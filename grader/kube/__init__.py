@@ -1,7 +1,8 @@
 """Kubernetes manifests as typed, frozen objects, and label selectors.
 
 - `model`      the objects that decide traffic, with only the fields that do
-- `parse`      one JSON object to one model; errors name the field path
+- `parse`      a snapshot's JSON objects to `model.Objects`; `pods`, `core`, `policies`: one kind each
+- `fields`     typed getters that collect problems under the field's path
 - `selectors`  label selectors of Kubernetes
 
 These are shared by the evaluator and by the sandbox's policy compiler. Nothing else of `grader` is.

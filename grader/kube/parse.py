@@ -2,19 +2,184 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from content.errors import BrokenContentError, Defect
+from grader.kube.core import NAME_LABEL, read_namespace, read_node, read_service
+from grader.kube.fields import Problems
+from grader.kube.model import Namespace, NetworkPolicy, Node, Objects, Origin, Pod, Service
+from grader.kube.pods import MAX_STAND_INS, Owner, Workload, read_owner, read_pod, read_workload, top_owner
+from grader.kube.policies import read_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from grader.kube.model import Objects
     from grader.ports import Manifest
 
+_CLUSTER_WIDE = {"v1/Namespace", "v1/Node"}
+_WORKLOADS = {
+    "v1/ReplicationController",
+    "apps/v1/Deployment",
+    "apps/v1/ReplicaSet",
+    "apps/v1/StatefulSet",
+    "apps/v1/DaemonSet",
+    "batch/v1/Job",
+    "batch/v1/CronJob",
+}
+_READ = {*_CLUSTER_WIDE, *_WORKLOADS, "v1/Pod", "v1/Service", "networking.k8s.io/v1/NetworkPolicy"}
+_OLD_GROUPS = {"extensions", "apps", "batch", "networking.k8s.io"}
 
-def read_objects(manifests: Iterable[Manifest], *, default_namespace: str = "default") -> Objects:
-    """Parse every object that decides traffic; workloads without pods get one stand-in pod a replica.
+
+def read_objects(
+    manifests: Iterable[Manifest], *, default_namespace: str = "default", origins: Iterable[Origin] = ()
+) -> Objects:
+    """Parse every object that decides traffic.
+
+    Namespaces that objects use and nobody declares are implied. A workload that owns no pod gets a stand-in pod a
+    replica (at most `MAX_STAND_INS`), named after it. Of two objects of one name the later counts, as when applied.
+
+    Args:
+        manifests: objects as JSON gives them; lists (`kind: List`, `PodList`) are taken apart.
+        default_namespace: for objects that name none.
+        origins: where each manifest came from, in the same order; may be shorter.
 
     Raises:
         content.errors.BrokenContentError: an object that the API would refuse, by kind, name and field path.
     """
-    raise NotImplementedError(manifests, default_namespace)
+    reading = _Reading(default_namespace)
+    for manifest, origin in zip(manifests, chain(origins, repeat(Origin()))):  # noqa: B905 - the second never ends
+        for single in _unfold(manifest):
+            reading.add(single, origin)
+    if reading.defects:
+        raise BrokenContentError(reading.defects)
+    return reading.finish()
+
+
+def _unfold(manifest: Manifest) -> Iterator[Manifest]:
+    kind = manifest.get("kind") if isinstance(manifest, Mapping) else None
+    items = manifest.get("items") if isinstance(kind, str) and kind.endswith("List") else None
+    if not isinstance(items, list):
+        yield manifest
+        return
+    for item in items:
+        if isinstance(item, dict) and kind != "List":
+            yield {"apiVersion": manifest.get("apiVersion"), "kind": str(kind).removesuffix("List"), **item}
+        else:
+            yield item
+
+
+class _Reading:
+    """One pass over the objects of a snapshot."""
+
+    def __init__(self, default_namespace: str) -> None:
+        self.default_namespace = default_namespace
+        self.defects: list[Defect] = []
+        self.namespaces: dict[str, Namespace] = {}
+        self.nodes: dict[str, Node] = {}
+        self.pods: dict[tuple[str, str], tuple[Pod, Owner | None]] = {}
+        self.services: dict[tuple[str, str], Service] = {}
+        self.policies: dict[tuple[str, str], NetworkPolicy] = {}
+        self.workloads: dict[tuple[str, str, str], Workload] = {}
+        self.used: set[str] = set()
+        self.passed_over: Counter[str] = Counter()
+
+    def add(self, manifest: Any, origin: Origin) -> None:  # noqa: ANN401 - a stranger's file may hold anything
+        problems = Problems()
+        fields = problems.mapping(manifest, "object")
+        version = problems.text(fields.get("apiVersion"), "apiVersion")
+        kind = problems.text(fields.get("kind"), "kind")
+        for field, value in (("apiVersion", version), ("kind", kind)):
+            if not value and not problems.found:
+                problems.required(field)
+        name = ""
+        if f"{version}/{kind}" in _READ:
+            metadata = problems.mapping(fields.get("metadata"), "metadata")
+            generated = problems.text(metadata.get("generateName"), "metadata.generateName").rstrip("-")
+            name = problems.name(metadata.get("name") or generated, "metadata.name")
+            self._read(f"{version}/{kind}", fields, name, origin, problems)
+        elif kind:
+            self._pass_over(version, kind, problems)
+        self.defects.extend(
+            Defect(Path(origin.file or "objects"), origin.line, f"{kind or 'object'} {name}".rstrip() + f": {problem}")
+            for problem in problems.found
+        )
+
+    def _pass_over(self, version: str, kind: str, problems: Problems) -> None:
+        group = version.rpartition("/")[0]
+        if group in _OLD_GROUPS and any(known.endswith(f"/{kind}") for known in _READ):
+            problems.found.append(f'no matches for kind "{kind}" in version "{version}"')
+        self.passed_over[f"{kind}.{group}" if group else kind] += 1
+
+    def _read(self, key: str, fields: Mapping[str, Any], name: str, origin: Origin, problems: Problems) -> None:
+        if key == "v1/Namespace":
+            self.namespaces[name] = read_namespace(fields, name, origin, problems)
+            return
+        if key == "v1/Node":
+            self.nodes[name] = read_node(fields, name, problems)
+            return
+        metadata = problems.mapping(fields.get("metadata"), "metadata")
+        namespace = self.default_namespace
+        if metadata.get("namespace"):
+            namespace = problems.name(metadata["namespace"], "metadata.namespace")
+        self.used.add(namespace)
+        if key == "v1/Pod":
+            pod = read_pod(fields, namespace, name, origin, problems)
+            self.pods[namespace, name] = pod, read_owner(fields, problems)
+        elif key == "v1/Service":
+            self.services[namespace, name] = read_service(fields, namespace, name, origin, problems)
+        elif key == "networking.k8s.io/v1/NetworkPolicy":
+            self.policies[namespace, name] = read_policy(fields, namespace, name, origin, problems)
+        else:
+            kind = key.rpartition("/")[2]
+            self.workloads[kind, namespace, name] = read_workload(fields, namespace, name, origin, problems, kind=kind)
+
+    def finish(self) -> Objects:
+        for name in self.used - self.namespaces.keys():
+            self.namespaces[name] = Namespace(name, {NAME_LABEL: name})
+        return Objects(
+            namespaces=tuple(self.namespaces[name] for name in sorted(self.namespaces)),
+            pods=self._owned_pods(),
+            services=tuple(self.services[key] for key in sorted(self.services)),
+            nodes=tuple(self.nodes[name] for name in sorted(self.nodes)),
+            policies=tuple(self.policies[key] for key in sorted(self.policies)),
+            passed_over=dict(sorted(self.passed_over.items())),
+        )
+
+    def _owned_pods(self) -> tuple[Pod, ...]:
+        pods: dict[tuple[str, str], Pod] = {}
+        owning: set[tuple[str, str, str]] = set()
+        for key, (pod, owner) in self.pods.items():
+            pods[key] = pod
+            if owner is not None and owner.kind != "Node":
+                top = top_owner(pod.namespace, owner, self.workloads, pod.labels)
+                owning |= {(each.kind, pod.namespace, each.name) for each in (owner, top)}
+                pods[key] = replace(pod, owner=top.name)
+        for identity, workload in self.workloads.items():
+            owner = workload.owner
+            if identity in owning or (
+                owner is not None and (owner.kind, workload.namespace, owner.name) in self.workloads
+            ):
+                continue
+            if not (workload.live and self.pods):
+                for pod in self._stand_ins(workload):
+                    pods.setdefault((pod.namespace, pod.name), pod)
+        return tuple(pods[key] for key in sorted(pods))
+
+    def _stand_ins(self, workload: Workload) -> Iterator[Pod]:
+        owner = workload.name
+        if workload.owner is not None:
+            owner = top_owner(workload.namespace, workload.owner, self.workloads, workload.template.labels).name
+        template = replace(workload.template, owner=owner)
+        if workload.kind == "DaemonSet" and self.nodes:
+            for node in sorted(self.nodes)[:MAX_STAND_INS]:
+                yield replace(template, name=f"{workload.name}-{node}", node=node)
+            return
+        first = 0 if workload.kind == "StatefulSet" else 1
+        numbered = workload.replicas > 1 or (workload.namespace, workload.name) in self.pods
+        for number in range(first, first + min(workload.replicas, MAX_STAND_INS)):
+            yield replace(template, name=f"{workload.name}-{number}" if numbered else workload.name)

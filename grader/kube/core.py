@@ -1,0 +1,82 @@
+"""Services, nodes and namespaces from JSON to the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from grader.kube.fields import is_number
+from grader.kube.model import Namespace, Node, Service, ServicePort
+from grader.kube.pods import read_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grader.kube.fields import Problems
+    from grader.kube.model import Origin
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+
+
+def read_namespace(manifest: Mapping[str, Any], name: str, origin: Origin, problems: Problems) -> Namespace:
+    """Return the namespace with the label of its name, which the API server always sets."""
+    metadata = problems.mapping(manifest.get("metadata"), "metadata")
+    labels = problems.labels(metadata.get("labels"), "metadata.labels")
+    return Namespace(name, {**labels, NAME_LABEL: name}, origin)
+
+
+def read_node(manifest: Mapping[str, Any], name: str, problems: Problems) -> Node:
+    """Return the node with its internal and external addresses."""
+    metadata = problems.mapping(manifest.get("metadata"), "metadata")
+    status = problems.mapping(manifest.get("status"), "status")
+    addresses = []
+    for index, value in enumerate(problems.sequence(status.get("addresses"), "status.addresses")):
+        entry = problems.mapping(value, f"status.addresses[{index}]")
+        if entry.get("type") in ("InternalIP", "ExternalIP"):
+            address = read_address(entry.get("address"), f"status.addresses[{index}].address", problems)
+            if address is not None and address not in addresses:
+                addresses.append(address)
+    return Node(name, problems.labels(metadata.get("labels"), "metadata.labels"), tuple(addresses))
+
+
+def read_service(manifest: Mapping[str, Any], namespace: str, name: str, origin: Origin, problems: Problems) -> Service:
+    """Return the Service; an empty selector is none (its endpoints are then somebody else's business)."""
+    spec = problems.mapping(manifest.get("spec"), "spec")
+    kind = problems.text(spec.get("type"), "spec.type") or "ClusterIP"
+    if kind not in _TYPES:
+        problems.unsupported("spec.type", kind, _TYPES)
+    listed = list(problems.sequence(spec.get("clusterIPs"), "spec.clusterIPs")) or [spec.get("clusterIP")]
+    headless = "None" in listed
+    addresses = [] if headless else [read_address(entry, "spec.clusterIPs", problems) for entry in listed]
+    ports = problems.sequence(spec.get("ports"), "spec.ports")
+    selector = problems.labels(spec.get("selector"), "spec.selector")
+    return Service(
+        namespace=namespace,
+        name=name,
+        type=kind,
+        addresses=tuple(address for address in addresses if address is not None),
+        selector=selector or None,
+        ports=tuple(_read_port(entry, f"spec.ports[{index}]", problems) for index, entry in enumerate(ports)),
+        headless=headless,
+        origin=origin,
+    )
+
+
+def _read_port(value: object, path: str, problems: Problems) -> ServicePort:
+    fields = problems.mapping(value, path)
+    port = problems.port(fields.get("port", 0), f"{path}.port")
+    target = fields.get("targetPort")
+    if isinstance(target, str) and target:
+        target = problems.port_name(target, f"{path}.targetPort")
+    elif target in (None, "", 0):
+        target = port
+    else:
+        target = problems.port(target, f"{path}.targetPort")
+    node_port = fields.get("nodePort")
+    return ServicePort(
+        port=port,
+        target=target,
+        protocol=problems.protocol(fields.get("protocol"), f"{path}.protocol"),
+        name=problems.text(fields.get("name"), f"{path}.name"),
+        node_port=node_port if is_number(node_port) else 0,
+    )
