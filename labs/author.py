@@ -1,0 +1,105 @@
+"""Proofs that a lab works, by traffic: the untouched start fails every task, the solution passes every task, and each
+known mistake fails exactly where the lab says. A lab that cannot prove this is not shipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grader.grade import grade
+from grader.report import State
+from labs.session import in_namespace, objects_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from content.model import Lab, Mistake
+    from grader.ports import Cluster, Manifest
+    from grader.report import Report, TaskReport
+    from labs.session import LabSession
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing that a lab claims, and whether it held: `answer` is start, solution or a mistake's name."""
+
+    lab: str
+    answer: str
+    round: int
+    held: bool
+    problems: tuple[str, ...] = ()
+
+
+async def prove(session: LabSession, rounds: int, progress: Callable[[str], None]) -> list[Claim]:
+    """Prove every claim of a lab, `rounds` times over, and leave nothing running.
+
+    Raises:
+        grader.errors.InfrastructureError: it could not run, which says nothing about the lab.
+    """
+    claims: list[Claim] = []
+    try:
+        for number in range(1, rounds + 1):
+            for name, objects in answers(session.lab):
+                progress(f"{session.lab.id}: round {number} of {rounds}, {name}")
+                await session.stop()
+                await session.start(lambda _phase: None)
+                cluster = await session.cluster()
+                await cluster.apply(in_namespace(objects, session.lab.spec.namespace))
+                claims.append(await _claim(session.lab, cluster, name, number))
+    finally:
+        await session.stop()
+    return claims
+
+
+def answers(lab: Lab) -> Iterator[tuple[str, tuple[Manifest, ...]]]:
+    """Every state that is proven: the untouched start (nothing applied), the solution, each mistake."""
+    yield "start", ()
+    yield "solution", objects_of(lab.solution)
+    for name, manifests in lab.mistakes.items():
+        yield name, objects_of(manifests)
+
+
+async def _claim(lab: Lab, cluster: Cluster, name: str, number: int) -> Claim:
+    report = await grade(lab, cluster, explain=False)
+    problems = tuple(judge(lab, name, report))
+    return Claim(lab.id, name, number, held=not problems, problems=problems)
+
+
+def judge(lab: Lab, name: str, report: Report) -> Iterator[str]:
+    """What a report shows that the lab does not claim."""
+    if name == "start":
+        for task in report.tasks:
+            if task.held:
+                yield f"task {task.id} already holds at the untouched start: it asks for nothing"
+            elif task.earned:
+                yield f"task {task.id} earns {task.earned} points at the untouched start"
+        return
+    mistake = lab.spec.mistakes.get(name)
+    for task in report.tasks:
+        yield from _judge_task(mistake, name, task)
+
+
+def _judge_task(mistake: Mistake | None, name: str, task: TaskReport) -> Iterator[str]:
+    failure = mistake.fails.get(task.id) if mistake else None
+    opened, closed = _differing(task, State.OVER_PERMISSION), _differing(task, State.OVER_RESTRICTION)
+    if failure is None:
+        if not task.held:
+            cells = ", ".join(sorted(opened | closed)) or "no cell differs"
+            yield f"task {task.id} fails with {name}: {cells}"
+        return
+    if task.held:
+        yield f"task {task.id} passes with the mistake {name}, and should fail"
+    yield from _compare(f"task {task.id}: opens", opened, frozenset(failure.opens))
+    yield from _compare(f"task {task.id}: closes", closed, frozenset(failure.closes))
+
+
+def _differing(task: TaskReport, state: State) -> frozenset[str]:
+    return frozenset(str(cell.key) for check in task.checks for cell in check.cells if cell.state is state)
+
+
+def _compare(what: str, seen: frozenset[str], claimed: frozenset[str]) -> Iterator[str]:
+    if extra := seen - claimed:
+        yield f"{what} what the lab does not say: {', '.join(sorted(extra))}"
+    if missing := claimed - seen:
+        yield f"{what} less than the lab says: {', '.join(sorted(missing))} did not differ"

@@ -1,0 +1,298 @@
+"""`netdojo lab`: a lab's whole life from the command line; the app does nothing that is not here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tui.commands.options import done, narrate, on_option, output_option, perform, report_option
+from tui.exits import ExitCode
+
+if TYPE_CHECKING:
+    from labs.base import Running
+    from labs.session import LabSession
+
+
+@click.group()
+def lab() -> None:
+    """Labs: list, start, check, hint, reset, stop …
+
+    LAB is a lab's id (netdojo lab list) or the folder of one. Where one lab is running, it may be left out.
+    """
+
+
+lab_argument = click.argument("name", metavar="[LAB]", required=False, default="")
+
+
+@lab.command("list")
+@output_option
+def list_(output: str) -> None:
+    """List every lab, with progress and whether it is running."""
+    import json
+
+    from labs.base import Phase
+    from tui import wiring
+
+    services = wiring.services()
+    rows: list[dict[str, Any]] = []
+    for course in services.courses():
+        for chapter in course.chapters:
+            for item in chapter.labs:
+                known = services.progress.lab(item.id)
+                rows.append(
+                    {
+                        "id": item.id,
+                        "chapter": chapter.number,
+                        "title": item.spec.title,
+                        "summary": item.spec.summary,
+                        "minutes": item.spec.minutes,
+                        "backends": list(item.spec.backends),
+                        "phase": str(perform(services.session(item).status()).phase),
+                        "best": known.best,
+                        "points": sum(task.points for task in item.spec.tasks),
+                        "finished": known.finished > 0,
+                    }
+                )
+    if output == "json":
+        click.echo(json.dumps({"version": 1, "labs": rows}, indent=2))
+        return
+    for row in rows:
+        mark = "x" if row["finished"] else " "
+        running = "  * running" if row["phase"] == Phase.READY else ""
+        score = f"{row['best']}/{row['points']}"
+        click.echo(
+            f"[{mark}] {row['chapter']}  {row['id']:18} {score:>6}  {row['title']} ({row['minutes']} min){running}"
+        )
+
+
+@lab.command()
+@lab_argument
+@on_option
+@output_option
+def start(name: str, backend: str, output: str) -> None:
+    """Start a lab, or find it running."""
+    session = _session(name, backend, running=False)
+
+    async def work() -> Running:
+        progress = narrate()
+        try:
+            return await session.start(progress)
+        finally:
+            done()
+
+    running = perform(work())
+    if output == "json":
+        _print_running(running)
+        return
+    spec = session.lab.spec
+    click.echo(f"{spec.title}: ready on {running.backend}{f' ({running.detail})' if running.detail else ''}\n")
+    click.echo(session.lab.instructions.strip())
+    click.echo("\nTasks")
+    for task in spec.tasks:
+        click.echo(f"  {task.id} ({task.points} points): {task.title}")
+    click.echo(f"\nYour files:  {session.work}")
+    click.echo(f"A shell:     netdojo lab shell {session.lab.id}")
+    click.echo(f'Your own:    eval "$(netdojo lab env {session.lab.id})"')
+    click.echo(f"Graded by:   netdojo lab check {session.lab.id}")
+
+
+def _print_running(running: Running) -> None:
+    import json
+
+    click.echo(
+        json.dumps(
+            {
+                "version": 1,
+                "name": running.name,
+                "backend": running.backend,
+                "phase": str(running.phase),
+                "kubeconfig": str(running.kubeconfig) if running.kubeconfig else None,
+                "detail": running.detail,
+            },
+            indent=2,
+        )
+    )
+
+
+@lab.command()
+@lab_argument
+@on_option
+@output_option
+def status(name: str, backend: str, output: str) -> None:
+    """Say what is there: absent, starting, ready or broken."""
+    running = perform(_session(name, backend).status())
+    if output == "json":
+        _print_running(running)
+    else:
+        click.echo(
+            f"{running.name}: {running.phase} on {running.backend}{f' ({running.detail})' if running.detail else ''}"
+        )
+
+
+@lab.command()
+@lab_argument
+@on_option
+@report_option
+def check(name: str, backend: str, output: str) -> int:
+    """Grade the lab by its traffic, now."""
+    from tui import output as forms
+
+    session = _session(name, backend)
+    report = perform(session.check())
+    if output == "json":
+        click.echo(forms.report_json(report))
+    elif output == "junit":
+        click.echo(forms.report_junit(report))
+    else:
+        click.echo(forms.report_text(report, width=forms.terminal_width(), color=forms.wants_color()))
+    return ExitCode.HELD if report.held else ExitCode.FAILED
+
+
+@lab.command()
+@lab_argument
+@on_option
+@output_option
+def matrix(name: str, backend: str, output: str) -> None:
+    """Show who reaches whom, expected against actual."""
+    from tui import output as forms
+
+    cells = perform(_session(name, backend).matrix())
+    if output == "json":
+        click.echo(forms.cells_json(cells))
+    else:
+        click.echo(forms.matrix_text(cells, width=forms.terminal_width(), color=forms.wants_color()))
+
+
+@lab.command()
+@lab_argument
+@click.argument("task", required=False, default="")
+@on_option
+def hint(name: str, task: str, backend: str) -> None:
+    """Show the next hint of TASK (or of the first task with one left); it may cost points."""
+    session = _session(name, backend)
+    tasks = [task] if task else [item.id for item in session.lab.spec.tasks]
+    for candidate in tasks:
+        if taken := session.take_hint(candidate):
+            cost = f" (costs {taken.cost})" if taken.cost else ""
+            click.echo(f"{candidate}{cost}: {taken.text.strip()}")
+            return
+    click.echo("There are no more hints. netdojo lab solution shows the whole answer.", err=True)
+
+
+@lab.command()
+@lab_argument
+@on_option
+@click.option("--apply", "applied", is_flag=True, help="Apply it to the running lab too.")
+def solution(name: str, backend: str, applied: bool) -> None:
+    """Print the lab's solution."""
+    from labs.session import in_namespace, objects_of
+
+    session = _session(name, backend, running=False)
+    for manifest in session.lab.solution:
+        click.echo(f"# {manifest.path.name}\n{manifest.text.strip()}\n---")
+    if applied:
+
+        async def work() -> None:
+            cluster = await session.cluster()
+            await cluster.apply(in_namespace(objects_of(session.lab.solution), session.lab.spec.namespace))
+
+        perform(work())
+
+
+@lab.command()
+@click.argument("arguments", metavar="[LAB] ARROW", nargs=-1, required=True)
+@on_option
+def explain(arguments: tuple[str, ...], backend: str) -> None:
+    """Say why a flow is open or closed; ARROW is such as 'customer -> database:2379'."""
+    from content.errors import UsageError
+
+    *names, arrow = arguments
+    if len(names) > 1:
+        raise UsageError("give a lab and one arrow", remedy="quote it: netdojo lab explain LAB 'a -> b:80'")
+    session = _session(names[0] if names else "", backend)
+    for line in perform(session.explain_arrow(arrow)):
+        click.echo(line)
+
+
+@lab.command()
+@lab_argument
+@on_option
+def shell(name: str, backend: str) -> int:
+    """Open a shell in which kubectl talks to the lab."""
+    import os
+    import subprocess
+
+    session = _session(name, backend)
+    perform(session.cluster())
+    program = os.environ.get("SHELL") or "/bin/sh"
+    click.echo(f"kubectl talks to {session.lab.id}; leave with exit or Ctrl-D", err=True)
+    return subprocess.call([program], env={**os.environ, **session.environment()}, cwd=session.work)
+
+
+@lab.command()
+@lab_argument
+@on_option
+def env(name: str, backend: str) -> None:
+    """Print the variables that point a shell at the lab: eval "$(netdojo lab env LAB)"."""
+    import shlex
+
+    for variable, value in _session(name, backend, running=False).environment().items():
+        click.echo(f"export {variable}={shlex.quote(value)}")
+
+
+@lab.command()
+@lab_argument
+@on_option
+def reset(name: str, backend: str) -> None:
+    """Back to the untouched start; your files stay."""
+    session = _session(name, backend)
+
+    async def work() -> None:
+        progress = narrate()
+        try:
+            await session.reset(progress)
+        finally:
+            done()
+
+    perform(work())
+    click.echo(f"{session.lab.id} is as it was at the start; your files are still in {session.work}")
+
+
+@lab.command()
+@lab_argument
+@on_option
+@click.option("--all", "everything", is_flag=True, help="Stop every lab.")
+def stop(name: str, backend: str, everything: bool) -> None:
+    """Remove a lab's cluster; your files and progress stay."""
+    names = _running_labs() if everything else [name]
+    for item in names:
+        session = _session(item, backend)
+        perform(session.stop())
+        click.echo(f"{session.lab.id} stopped; your files are still in {session.work}")
+
+
+def _running_labs() -> list[str]:
+    from content.load import lab_ids
+    from labs.store import cluster_names
+
+    return [found for found in cluster_names() if found in lab_ids()]
+
+
+def _session(name: str, backend: str, *, running: bool = True) -> LabSession:
+    """The session of a lab; without a name that of the only one that is running.
+
+    Raises:
+        UsageError: no name, and none or several are running.
+    """
+    from content.errors import UsageError
+    from tui import wiring
+
+    services = wiring.services(backend)
+    if not name:
+        found = _running_labs() if running else []
+        if len(found) != 1:
+            state = f"several are running: {', '.join(found)}" if found else "none is running"
+            raise UsageError(f"which lab? {state}", remedy="name one; netdojo lab list shows them all")
+        name = found[0]
+    return services.session(services.lab(name))

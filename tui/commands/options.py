@@ -1,0 +1,76 @@
+"""What commands share: options, progress on standard error, running a coroutine to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+
+output_option = click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the data on standard output.",
+)
+report_option = click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="Form of the report on standard output.",
+)
+on_option = click.option(
+    "--on",
+    "backend",
+    type=click.Choice(["auto", "sandbox", "kind", "kubeconfig"]),
+    default="auto",
+    show_default=True,
+    help="Where the lab runs.",
+)
+
+
+def perform(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; Ctrl-C and SIGTERM cancel it, its clean-up runs, and only then the interruption shows."""
+    previous = None
+    if threading.current_thread() is threading.main_thread():
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return asyncio.run(work)
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def narrate() -> Callable[[str], None]:
+    """A progress function: phases on standard error, on one line that rewrites itself in a terminal."""
+    if not sys.stderr.isatty():
+        return lambda phase: click.echo(phase, err=True)
+
+    def rewrite(phase: str) -> None:
+        click.echo(f"\r\x1b[K{phase}", nl=not phase, err=True)
+
+    return rewrite
+
+
+def done() -> None:
+    """Clear the progress line."""
+    if sys.stderr.isatty():
+        with contextlib.suppress(OSError):
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -1,0 +1,52 @@
+"""Settings: a small TOML file in the configuration folder, and environment variables that win over it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from content.errors import BrokenContentError, Defect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Settings(BaseModel):
+    """Every setting with its default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["auto", "sandbox"] = "auto"
+    """Where labs run (`--on` wins). `auto` takes the sandbox."""
+    theme: str = ""
+    """A Textual theme's name; empty for netdojo's own dark one."""
+    animations: bool = True
+    """Whether the app moves things smoothly; off is kinder to slow lines."""
+
+
+def load(file: Path) -> Settings:
+    """Read the settings; a missing file means the defaults.
+
+    `NETDOJO_BACKEND`, `NETDOJO_THEME` and `NETDOJO_ANIMATIONS` win over the file.
+
+    Raises:
+        BrokenContentError: the file, or a variable, is not what it should be.
+    """
+    values: dict[str, object] = {}
+    try:
+        values.update(tomllib.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise BrokenContentError([Defect(file, 0, f"settings cannot be read: {error}", "mend or remove it")]) from error
+    for name in Settings.model_fields:
+        if value := os.environ.get(f"NETDOJO_{name.upper()}"):
+            values[name] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        defects = [Defect(file, 0, f"setting {'.'.join(map(str, e['loc']))}: {e['msg']}") for e in error.errors()]
+        raise BrokenContentError(defects) from error
