@@ -62,6 +62,7 @@ class SimulatedCluster:
 
     async def exec(self, pod: str, argv: Sequence[str], *, stdin: str = "", seconds: float = 30.0) -> Execution:
         """Nothing can run here."""
+        del argv, stdin, seconds
         raise NotCapableError(
             f"no command can run in {pod}: this cluster is computed, not running",
             remedy="start the lab on a backend with real pods (see netdojo doctor)",

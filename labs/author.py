@@ -1,5 +1,7 @@
-"""Proofs that a lab works, by traffic: the untouched start fails every task, the solution passes every task, and each
-known mistake fails exactly where the lab says. A lab that cannot prove this is not shipped.
+"""Proofs that a lab works, by traffic.
+
+The untouched start fails every task, the solution passes every task, and each known mistake fails exactly where the lab
+says. A lab that cannot prove this is not shipped.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def run(arguments: list[str]) -> int:
         # The reader of our output has gone (`netdojo … | head`): not an error, and nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.HELD
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - sorted out there: what is not netdojo's own is raised again
         return _explain(error)
     return int(result or 0)
 

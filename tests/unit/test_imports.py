@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("textual", "rich", "pyte", "aiohttp", "pyroute2", "dnslib", "docker", "kubernetes", "pydantic", "yaml", "click")
+HEAVY = ("textual rich pyte aiohttp pyroute2 dnslib docker kubernetes pydantic yaml click").split()
 
 
 def loaded(code: str) -> set[str]:

@@ -45,11 +45,12 @@ def lint(folders: tuple[str, ...], output: str) -> int:
 @click.option("--rounds", "-n", type=click.IntRange(1, 1000), default=1, show_default=True, help="Prove it N times.")
 @output_option
 def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, output: str) -> int:
-    """Prove LABS (all shipped ones when left out): the start fails, the solution passes, mistakes fail where they say."""
+    """Prove LABS (all shipped when left out): start fails, solution passes, mistakes fail where they say."""
     import json
     import os
 
     from content.load import lab_ids
+
     from labs.author import prove
     from tui import wiring
 

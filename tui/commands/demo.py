@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tui.commands.options import done, narrate, output_option, perform
 from tui.exits import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    from grader.report import Cell
+    from labs.session import LabSession
+
+LAB = "first-policy"
 
 
 @click.command()
@@ -18,70 +30,84 @@ def demo(output: str) -> int:
     import time
     from pathlib import Path
 
-    from grader.errors import InfrastructureError
-    from tui import output as forms
     from tui import wiring
 
     services = wiring.services()
-    lab = services.lab("first-policy")
     began = time.monotonic()
 
     def say(text: str = "") -> None:
         click.echo(text, err=output == "json")
 
-    async def work(folder: Path) -> int:
-        session = services.session(lab, name=f"demo-{os.getpid()}", record=False, work=folder)
-        progress = narrate()
-        try:
-            say(f"netdojo demo: {lab.spec.title}\n{lab.spec.summary}\n")
-            running = await session.start(progress)
-            done()
-            say(f"A cluster stands after {time.monotonic() - began:.1f} s ({running.detail or running.backend}).\n")
-            before = await session.matrix()
-            width, color = forms.terminal_width(), forms.wants_color()
-            say("Who reaches whom, before (! differs from what the lab asks for):")
-            say(forms.matrix_text(before, width=width, color=color))
-            say("\nNow the solution goes in through the Kubernetes API:")
-            for manifest in lab.solution:
-                say(f"$ kubectl apply -f {manifest.path.name}")
-                applied = await session.kubectl("apply", "-f", str(manifest.path))
-                if applied.code != 0:
-                    raise InfrastructureError(f"kubectl apply failed: {applied.stderr.strip()}")
-                say(applied.stdout.rstrip())
-            after = await session.matrix()
-            say("\nWho reaches whom, after:")
-            say(forms.matrix_text(after, width=width, color=color))
-            say("\nWhat changed, and why:")
-            for line in forms.changes_text(before, after):
-                say(line)
-            for cell in after:
-                if cell.is_open != {c.key: c.is_open for c in before}.get(cell.key):
-                    say("\n".join(f"  {line}" for line in await session.explain(cell.key)))
-                    break
-            report = await session.check()
-            say()
-            say(forms.report_text(report, width=width, color=color))
-            if output == "json":
-                click.echo(
-                    json.dumps(
-                        {
-                            "version": 1,
-                            "before": json.loads(forms.cells_json(before)),
-                            "after": json.loads(forms.cells_json(after)),
-                            "report": json.loads(forms.report_json(report)),
-                            "seconds": round(time.monotonic() - began, 2),
-                        },
-                        indent=2,
-                    )
-                )
-            return ExitCode.HELD if report.held else ExitCode.FAILED
-        finally:
-            done()
-            await session.stop()
-
     with tempfile.TemporaryDirectory(prefix="netdojo-demo-") as folder:
-        code = perform(work(Path(folder)))
-    say(
-        f"\nEverything is cleaned up; {time.monotonic() - began:.1f} s in all. Next: netdojo (the app), or netdojo lab list."
-    )
-    return code
+        session = services.session(services.lab(LAB), name=f"demo-{os.getpid()}", record=False, work=Path(folder))
+        data = perform(_show(session, say))
+    seconds = round(time.monotonic() - began, 1)
+    say(f"\nEverything is cleaned up; {seconds} s in all. Next: netdojo (the app), or netdojo lab list.")
+    if output == "json":
+        click.echo(json.dumps({"version": 1, **data, "seconds": seconds}, indent=2))
+    return ExitCode.HELD if data["report"]["held"] else ExitCode.FAILED
+
+
+async def _show(session: LabSession, say: Callable[[str], None]) -> dict[str, Any]:
+    """The whole of it; what it made is gone afterwards, however it ends."""
+    import json
+
+    from tui import output as forms
+
+    spec = session.lab.spec
+    width, color = forms.terminal_width(), forms.wants_color()
+    say(f"netdojo demo: {spec.title}\n{spec.summary}\n")
+    try:
+        running = await session.start(narrate())
+        done()
+        say(f"A cluster stands on {running.backend}{f' ({running.detail})' if running.detail else ''}.\n")
+        before = await session.matrix()
+        say("Who reaches whom, before (! differs from what the lab asks for):")
+        say(forms.matrix_text(before, width=width, color=color))
+        say("\nNow the solution goes in through the Kubernetes API:")
+        await _apply_solution(session, say)
+        after = await session.matrix()
+        say("\nWho reaches whom, after:")
+        say(forms.matrix_text(after, width=width, color=color))
+        say("\nWhat changed, and why:")
+        await _show_changes(session, before, after, say)
+        report = await session.check()
+        say("\n" + forms.report_text(report, width=width, color=color))
+    finally:
+        done()
+        await session.stop()
+    return {
+        "before": json.loads(forms.cells_json(before)),
+        "after": json.loads(forms.cells_json(after)),
+        "report": json.loads(forms.report_json(report)),
+    }
+
+
+async def _apply_solution(session: LabSession, say: Callable[[str], None]) -> None:
+    from grader.errors import InfrastructureError
+
+    for manifest in session.lab.solution:
+        path: Path = manifest.path
+        say(f"$ kubectl apply -f {path.name}")
+        applied = await session.kubectl("apply", "-f", str(path))
+        if applied.code != 0:
+            raise InfrastructureError(f"kubectl apply failed: {applied.stderr.strip()}")
+        say(applied.stdout.rstrip())
+
+
+async def _show_changes(
+    session: LabSession, before: tuple[Cell, ...], after: tuple[Cell, ...], say: Callable[[str], None]
+) -> None:
+    """Every changed cell, and the explanation of the first that closed and of the first that stayed open."""
+    from tui import output as forms
+
+    for line in forms.changes_text(before, after):
+        say(line)
+    was = {cell.key: cell.is_open for cell in before}
+    closed = [cell.key for cell in after if was.get(cell.key) and cell.is_open is False]
+    still = [cell.key for cell in after if was.get(cell.key) and cell.is_open and closed]
+    same = [key for key in still if closed and (key.destination, key.port) == (closed[0].destination, closed[0].port)]
+    for key in (*closed[:1], *same[:1]):
+        say("")
+        for line in await session.explain(key):
+            say(f"  {line}")

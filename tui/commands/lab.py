@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def lab() -> None:
-    """Labs: list, start, check, hint, reset, stop …
+    """Start, check, reset, stop labs, take hints, see why.
 
     LAB is a lab's id (netdojo lab list) or the folder of one. Where one lab is running, it may be left out.
     """
@@ -274,6 +274,7 @@ def stop(name: str, backend: str, everything: bool) -> None:
 
 def _running_labs() -> list[str]:
     from content.load import lab_ids
+
     from labs.store import cluster_names
 
     return [found for found in cluster_names() if found in lab_ids()]

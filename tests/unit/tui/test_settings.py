@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from content.errors import BrokenContentError
+from tui.settings import Settings, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path / "config.toml") == Settings()
+
+
+def test_the_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('theme = "light"\nanimations = false\n')
+    assert load(file) == Settings(theme="light", animations=False)
+    monkeypatch.setenv("NETDOJO_THEME", "dark")
+    assert load(file).theme == "dark"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("theme = ", "cannot be read"),
+        ("colour = 1", "colour"),
+        ('backend = "moon"', "backend"),
+        ("animations = 7.5", "animations"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_cause(tmp_path: Path, text: str, cause: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    with pytest.raises(BrokenContentError, match=cause) as caught:
+        load(file)
+    assert caught.value.defects[0].file == file
