@@ -1,0 +1,132 @@
+"""Where clusters live on disk: one folder a cluster, below the platform's state folder.
+
+`NETDOJO_HOME` puts everything (state, data, configuration) below one folder, for tests and for a machine whose home
+is elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from content.errors import UsageError
+from grader.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The folders that netdojo writes to."""
+
+    state: Path
+    data: Path
+    config: Path
+
+
+def folders() -> Folders:
+    """The folders of this user; nothing is made."""
+    home = os.environ.get("NETDOJO_HOME")
+    if home:
+        base = Path(home).expanduser().absolute()
+        return Folders(base / "state", base / "data", base / "config")
+    import platformdirs
+
+    return Folders(
+        platformdirs.user_state_path("netdojo", appauthor=False),
+        platformdirs.user_data_path("netdojo", appauthor=False),
+        platformdirs.user_config_path("netdojo", appauthor=False),
+    )
+
+
+def cluster_folder(name: str) -> Path:
+    """The folder of the cluster of this name; it is not made.
+
+    Raises:
+        UsageError: the name could leave the folder or is no DNS label.
+    """
+    if not _SLUG.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a cluster",
+            remedy="use lower-case letters, digits and dashes, at most 63 characters",
+        )
+    return folders().state / "clusters" / name
+
+
+def cluster_names() -> tuple[str, ...]:
+    """The names of all clusters that left a folder, running or not, sorted."""
+    try:
+        found = sorted(path.name for path in (folders().state / "clusters").iterdir() if path.is_dir())
+    except OSError:
+        return ()
+    return tuple(name for name in found if _SLUG.fullmatch(name))
+
+
+@contextlib.contextmanager
+def explained(what: str, path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into an error that says what to do.
+
+    Raises:
+        InfrastructureError: in place of any OSError of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        words = error.strerror or str(error)
+        raise InfrastructureError(
+            f"cannot {what} {path}: {words}",
+            remedy="free some space or permit writing there, or set NETDOJO_HOME to a folder on another disk",
+        ) from error
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter.
+
+    Raises:
+        InfrastructureError: it cannot be made, or it is somebody else's.
+    """
+    with explained("make the folder", folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name == "posix":
+            found = folder.stat()
+            if found.st_uid != os.geteuid():
+                raise PermissionError(1, "it belongs to another user")
+            if found.st_mode & 0o077:
+                folder.chmod(0o700)
+
+
+def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Replace a file as a whole: readers see the old or the new text, and a full disk leaves the old one.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; empty when it is missing or no such thing (a torn file counts as none)."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
