@@ -88,6 +88,36 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+AS_PLAIN_USER = """
+import os, sys
+from pathlib import Path
+from labs.sandbox.network import netns
+uid, gid = os.geteuid(), os.getegid()
+netns.unshare(netns.CLONE_NEWUSER)
+Path("/proc/self/setgroups").write_text("deny")
+Path("/proc/self/uid_map").write_text(f"1000 {uid} 1")
+Path("/proc/self/gid_map").write_text(f"1000 {gid} 1")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Run a command as a user without any privilege, whoever we are: in a user namespace in which we are user 1000."""
+
+
+@pytest.fixture(params=["as we are", pytest.param("plain user", marks=pytest.mark.netns)])
+def netdojo(request: pytest.FixtureRequest, home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the real `netdojo` command in a home of its own; once as we are, once as a user without privileges."""
+    command = [sys.executable, "-m", "tui"]
+    if request.param == "plain user":
+        command = [sys.executable, "-c", AS_PLAIN_USER, *command]
+
+    def run(*arguments: str, seconds: float = 60, **more: str) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, "NETDOJO_HOME": str(home), "COLUMNS": "80", **more}
+        return subprocess.run(
+            [*command, *arguments], env=variables, capture_output=True, text=True, timeout=seconds, check=False
+        )
+
+    return run
+
+
 @pytest.fixture
 def corpora() -> Path:
     """The folder of public conformance suites, beside the checkout."""
