@@ -1,0 +1,162 @@
+"""A lab and a cluster to a report: what the traffic does, against what the tasks ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from content.arrows import parse
+from grader.baseline import baseline
+from grader.checks import connectivity, credit
+from grader.checks.expect import combined, expect
+from grader.errors import InfrastructureError, NotCapableError
+from grader.explanation import explain as explain_planned
+from grader.explanation import why
+from grader.kube.parse import read_objects
+from grader.matrix import all_cells, build
+from grader.plan import plan
+from grader.ports import Outcome
+from grader.reachability.world import World
+from grader.report import CheckReport, Report, State, TaskReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from content.model import Lab, Task
+    from grader.checks.expect import Wanted
+    from grader.matrix import Matrix
+    from grader.plan import Planned
+    from grader.ports import Capabilities, Cluster, Manifest, Observation, Probe
+    from grader.report import Cell, CellKey
+
+DIFFERS = frozenset({State.OVER_PERMISSION, State.OVER_RESTRICTION})
+
+
+async def grade(lab: Lab, cluster: Cluster, *, hint_cost: int = 0, explain: bool = True) -> Report:
+    """Grade a lab by traffic.
+
+    Args:
+        lab: what is asked.
+        cluster: where it is judged.
+        hint_cost: points lost by hints.
+        explain: say for each differing cell which rule decided.
+
+    Raises:
+        NotEnforcedError: the dataplane lets a denied packet through, so nothing here would prove anything.
+        InfrastructureError: a probe could not be made, and not on a second try either. Never a wrong answer.
+        content.errors.BrokenContentError: the lab contradicts itself.
+    """
+    _require_families(lab, cluster.capabilities)
+    await cluster.prove_enforcement()
+    objects = read_objects(await cluster.snapshot())
+    matrix = build(lab, objects)
+    start = baseline(lab, objects, all_cells(lab, matrix))
+    asked = {
+        task.id: tuple(expect(lab, check.connectivity, matrix, start) for check in task.checks)
+        for task in lab.spec.tasks
+    }
+    planned = plan(matrix, (key for checks in asked.values() for check in checks for key in check))
+    seen = await _probe(cluster, planned.values())
+    world = World(objects) if explain else None
+    tasks = []
+    for task in lab.spec.tasks:
+        checks = [_judge(matrix, planned, seen, wanted, world) for wanted in asked[task.id]]
+        _require_run(cell for cells in checks for cell in cells)
+        tasks.append(_task(task, checks, start))
+    able = cluster.capabilities
+    return Report(lab.id, able.backend, able.dataplane, able.simulated, tuple(tasks), hint_cost)
+
+
+async def observe(lab: Lab, cluster: Cluster) -> tuple[Cell, ...]:
+    """The whole matrix as the traffic is now, each cell with what all tasks together ask (`ANY`: nothing).
+
+    For looking, not for grading: enforcement is not proven first, and a cell whose probes could not be made is marked
+    COULD_NOT_RUN.
+
+    Raises:
+        InfrastructureError: the cluster does not answer.
+    """
+    _require_families(lab, cluster.capabilities)
+    objects = read_objects(await cluster.snapshot())
+    matrix = build(lab, objects)
+    wanted = combined(lab, matrix, baseline(lab, objects, all_cells(lab, matrix)))
+    planned = plan(matrix, wanted)
+    return _judge(matrix, planned, await _probe(cluster, planned.values()), wanted, None)
+
+
+def explain_cell(lab: Lab, snapshot: Iterable[Manifest], key: CellKey) -> tuple[str, ...]:
+    """Why a cell is open or closed under the rules as they are, as sentences; the first is the verdict."""
+    objects = read_objects(snapshot)
+    return explain_planned(World(objects), plan(build(lab, objects), [key])[key])
+
+
+def cells_of(lab: Lab, snapshot: Iterable[Manifest], arrow: str) -> tuple[CellKey, ...]:
+    """The cells that an arrow means in a lab, in the order of its matrix.
+
+    Raises:
+        content.arrows.ArrowError: the text is no arrow.
+        content.errors.UsageError: it names what the lab does not have.
+    """
+    return build(lab, read_objects(snapshot)).expand(parse(arrow))
+
+
+def _require_families(lab: Lab, able: Capabilities) -> None:
+    missing = {4 if family == "ipv4" else 6 for family in lab.spec.topology.families} - set(able.families)
+    if missing:
+        raise NotCapableError(
+            f"lab {lab.id} needs IPv{min(missing)}, which pods of this cluster do not have",
+            remedy="netdojo doctor says whether this machine has it",
+        )
+
+
+async def _probe(cluster: Cluster, planned: Iterable[Planned]) -> dict[Probe, Observation]:
+    """Every probe once, and those that could not be made once more."""
+    probes = list(dict.fromkeys(probe for item in planned for probe in item.probes))
+    seen = dict(zip(probes, await cluster.probe(probes), strict=True))
+    again = [probe for probe in probes if seen[probe].outcome is Outcome.ERROR]
+    if again:
+        seen |= zip(again, await cluster.probe(again), strict=True)
+    return seen
+
+
+def _judge(
+    matrix: Matrix,
+    planned: Mapping[CellKey, Planned],
+    seen: Mapping[Probe, Observation],
+    wanted: Mapping[CellKey, Wanted],
+    world: World | None,
+) -> tuple[Cell, ...]:
+    cells = []
+    for key, asked in wanted.items():
+        observations = [seen[probe] for probe in planned[key].probes]
+        clients = matrix.addresses(asked.seen_as) if asked.seen_as else frozenset[str]()
+        cell = connectivity.judge(planned[key], asked, observations, clients)
+        if world is not None and cell.state in DIFFERS:
+            cell = replace(cell, why=why(world, cell))
+        cells.append(cell)
+    return tuple(cells)
+
+
+def _require_run(cells: Iterable[Cell]) -> None:
+    stuck = [cell for cell in cells if cell.state is State.COULD_NOT_RUN]
+    if stuck:
+        reasons = "; ".join(f"{cell.key}: {', '.join(cell.why)}" for cell in stuck[:3])
+        more = f" (and {len(stuck) - 3} more cells)" if len(stuck) > 3 else ""
+        raise InfrastructureError(
+            f"the lab could not be judged, the answer is neither right nor wrong: {reasons}{more}",
+            remedy="look whether all pods run (kubectl get pods -A), then check again",
+        )
+
+
+def _task(task: Task, checks: Sequence[tuple[Cell, ...]], start: Mapping[CellKey, bool]) -> TaskReport:
+    reports = tuple(
+        CheckReport(
+            kind="connectivity",
+            held=all(cell.state is State.AS_EXPECTED for cell in cells),
+            share=credit.share(cells, start),
+            cells=cells,
+        )
+        for cells in checks
+    )
+    earned = credit.points([cell for cells in checks for cell in cells], start, task.points)
+    return TaskReport(task.id, task.title, task.points, earned, all(report.held for report in reports), reports)
