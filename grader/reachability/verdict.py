@@ -51,6 +51,7 @@ class Decision:
         rule: which of its rules, from 1; 0 when no rule matched (isolated, nothing allows).
         isolating: every policy that isolates the endpoint in this direction.
         reason: one sentence for people.
+        measured: where `action` is left open, what Calico does with real packets; netdojo's own dataplanes follow it.
     """
 
     direction: str
@@ -59,11 +60,17 @@ class Decision:
     rule: int = 0
     isolating: tuple[PolicyRef, ...] = ()
     reason: str = ""
+    measured: Action | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """True when the direction lets the packet pass; what is left open, as Calico does."""
+        return (self.measured or self.action) is Action.ALLOW
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Both directions; allowed only when both allow. `port_served` tells whether the destination declares the port."""
+    """Both directions; allowed only when both allow."""
 
     flow: Flow
     egress: Decision
@@ -79,8 +86,8 @@ class Verdict:
 
     @property
     def allowed(self) -> bool:
-        """True when traffic passes on every implementation that netdojo knows."""
-        return self.action is not Action.DENY
+        """True when the packet arrives; what the specification leaves open, as Calico and netdojo's dataplanes do."""
+        return self.egress.allowed and self.ingress.allowed
 
 
 @dataclass(frozen=True, slots=True)

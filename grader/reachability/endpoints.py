@@ -1,0 +1,160 @@
+"""Endpoint names of flows to what policies see of them.
+
+An `ip:` that belongs to a pod, a node or a Service means that pod, node or Service: packets carry addresses only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from content.errors import UsageError
+from grader.kube.model import NO_LABELS
+from grader.policy.model import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from grader.kube.model import Address, ContainerPort, Objects, Pod, Service
+
+
+class Endpoints:
+    """Every endpoint of a snapshot by name and by address.
+
+    Args:
+        objects: the parsed snapshot.
+        hosts: addresses of outside hosts by name.
+    """
+
+    def __init__(self, objects: Objects, hosts: Mapping[str, Iterable[Address]]) -> None:
+        labels = {namespace.name: namespace.labels for namespace in objects.namespaces}
+        node_addresses = {node.name: node.addresses for node in objects.nodes}
+        self.pods: dict[str, Endpoint] = {}
+        self.finished: set[str] = set()
+        self.services: dict[str, Service] = {f"{each.namespace}/{each.name}": each for each in objects.services}
+        self._others: dict[str, Endpoint] = {}
+        self._by_address: dict[Address, str] = {}
+        for pod in objects.pods:
+            if pod.finished:
+                self.finished.add(pod.ref)
+                continue
+            endpoint = _pod_endpoint(pod, labels.get(pod.namespace, NO_LABELS), node_addresses.get(pod.node, ()))
+            self.pods[pod.ref] = endpoint
+            if not pod.host_network:
+                self._by_address.update(dict.fromkeys(pod.addresses, pod.ref))
+        for node in objects.nodes:
+            ref = f"node:{node.name}"
+            self._others[ref] = Endpoint(ref, addresses=node.addresses, node=node.name, host_addresses=node.addresses)
+            self._by_address.update(dict.fromkeys(node.addresses, ref))
+        for service_ref, service in self.services.items():
+            self._by_address.update(dict.fromkeys(service.addresses, f"service:{service_ref}"))
+        for name, addresses in hosts.items():
+            self._others[f"host:{name}"] = Endpoint(f"host:{name}", addresses=tuple(addresses))
+
+    def canonical(self, ref: str) -> str:
+        """Return the name of what owns an address; any other name as it is.
+
+        Raises:
+            UsageError: the text after `ip:` is no address.
+        """
+        if not ref.startswith("ip:"):
+            return ref
+        try:
+            return self._by_address.get(ip_address(ref[3:]), ref)
+        except ValueError as error:
+            raise UsageError(f"{ref[3:]!r} is no IP address") from error
+
+    def find(self, ref: str) -> Endpoint:
+        """Return an endpoint that is no Service.
+
+        Raises:
+            UsageError: nothing of that name exists, or the pod has finished.
+        """
+        ref = self.canonical(ref)
+        endpoint = self.pods.get(ref) or self._others.get(ref)
+        if endpoint is not None:
+            return endpoint
+        if ref.startswith("ip:"):
+            return Endpoint(ref, addresses=(ip_address(ref[3:]),))
+        if ref.startswith("host:"):
+            return Endpoint(ref)
+        if ref in self.finished:
+            raise UsageError(f"pod {ref} has finished: it has no traffic")
+        kind = "node" if ref.startswith("node:") else "pod"
+        raise UsageError(f"there is no {kind} {ref.removeprefix('node:')}", remedy=self._suggest(ref))
+
+    def service(self, ref: str) -> Service:
+        """Return a Service by `service:namespace/name`.
+
+        Raises:
+            UsageError: there is none.
+        """
+        service = self.services.get(ref.removeprefix("service:"))
+        if service is None:
+            raise UsageError(f"there is no Service {ref.removeprefix('service:')}")
+        return service
+
+    def backends(self, service: Service) -> tuple[Endpoint, ...]:
+        """Return the pods that a Service selects, in order of their names."""
+        if service.selector is None:
+            return ()
+        wanted = service.selector.items()
+        return tuple(
+            pod for pod in self.pods.values() if pod.namespace == service.namespace and wanted <= pod.labels.items()
+        )
+
+    def _suggest(self, ref: str) -> str:
+        close = get_close_matches(ref, [*self.pods, *self._others], n=3)
+        return f"did you mean {', '.join(close)}?" if close else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where a Service sends a packet: the pod and its port."""
+
+    endpoint: Endpoint
+    port: int
+
+
+def target_port(service: Service, backend: Endpoint, port: int, protocol: str) -> int | None:
+    """Return the pod's port behind a Service's port; None when the Service has no such port or the name is unknown.
+
+    A headless Service has no address of its own: clients reach the pod's own ports.
+    """
+    if service.headless:
+        return port
+    for entry in service.ports:
+        if entry.port == port and entry.protocol == protocol:
+            if isinstance(entry.target, int):
+                return entry.target
+            return min(backend.ports.get((entry.target, protocol), ()), default=None)
+    return None
+
+
+def _pod_endpoint(pod: Pod, namespace_labels: Mapping[str, str], node_addresses: tuple[Address, ...]) -> Endpoint:
+    host = node_addresses
+    if pod.host_address is not None and pod.host_address not in host:
+        host = (*host, pod.host_address)
+    return Endpoint(
+        ref=pod.ref,
+        namespace=pod.namespace,
+        selectable=not pod.host_network,
+        addresses=(pod.addresses or host) if pod.host_network else pod.addresses,
+        ports=_named_ports(pod.ports),
+        node=pod.node,
+        host_addresses=host,
+        host_network=pod.host_network,
+        labels=pod.labels,
+        namespace_labels=namespace_labels,
+    )
+
+
+def _named_ports(ports: Iterable[ContainerPort]) -> dict[tuple[str, str], frozenset[int]]:
+    named: dict[tuple[str, str], frozenset[int]] = {}
+    for port in ports:
+        if port.name:
+            key = port.name, port.protocol
+            named[key] = named.get(key, frozenset()) | {port.number}
+    return named

@@ -1,0 +1,79 @@
+"""A snapshot that answers questions: who reaches whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grader.policy.kubernetes import compile_policies
+from grader.policy.model import EGRESS, INGRESS
+from grader.reachability.endpoints import Endpoints, target_port
+from grader.reachability.judge import Packet, decide
+from grader.reachability.verdict import Action, Decision, Flow, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from grader.kube.model import Address, Objects
+
+
+class World:
+    """A parsed snapshot, compiled once.
+
+    Args:
+        objects: as `grader.kube.parse.read_objects` returns them.
+        hosts: addresses of outside hosts, by the name in `host:NAME`; a host without an address is matched only by
+            rules for every address.
+    """
+
+    def __init__(self, objects: Objects, *, hosts: Mapping[str, Iterable[Address]] | None = None) -> None:
+        self.objects = objects
+        self.endpoints = Endpoints(objects, hosts or {})
+        self.book = compile_policies(objects.policies)
+
+    def verdict(self, flow: Flow) -> Verdict:
+        """Return what both directions decide.
+
+        A flow to a Service is judged at the pods behind it, after translation; of several pods a denied one is shown.
+
+        Raises:
+            content.errors.UsageError: an endpoint of the flow does not exist.
+        """
+        verdicts = [self._judge(flow, packet) for packet in self.packets(flow)]
+        if not verdicts:
+            return self._nowhere(flow)
+        return next((verdict for verdict in verdicts if not verdict.allowed), verdicts[0])
+
+    def allowed_as_calico(self, flow: Flow) -> bool:
+        """Tell whether the packet arrives, with what the specification leaves open decided as Calico does."""
+        return self.verdict(flow).allowed
+
+    def packets(self, flow: Flow) -> tuple[Packet, ...]:
+        """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""
+        source = self.endpoints.find(flow.source)
+        destination = self.endpoints.canonical(flow.destination)
+        if not destination.startswith("service:"):
+            end = self.endpoints.find(destination)
+            return (Packet(source, end, flow.port, flow.protocol, flow.family),)
+        service = self.endpoints.service(destination)
+        packets = []
+        for backend in self.endpoints.backends(service):
+            port = target_port(service, backend, flow.port, flow.protocol)
+            if port is not None:
+                hairpin = backend.ref == source.ref
+                packets.append(Packet(source, backend, port, flow.protocol, flow.family, hairpin=hairpin))
+        return tuple(packets)
+
+    def _judge(self, flow: Flow, packet: Packet) -> Verdict:
+        return Verdict(flow, decide(self.book, EGRESS, packet), decide(self.book, INGRESS, packet))
+
+    def _nowhere(self, flow: Flow) -> Verdict:
+        """A Service that leads nowhere: nothing is sent on, whatever the policies say."""
+        service = self.endpoints.service(self.endpoints.canonical(flow.destination))
+        ref = f"Service {service.namespace}/{service.name}"
+        if service.headless or any(p.port == flow.port and p.protocol == flow.protocol for p in service.ports):
+            reason = f"{ref} has no endpoints for port {flow.port}/{flow.protocol}"
+        else:
+            reason = f"{ref} has no port {flow.port}/{flow.protocol}"
+        return Verdict(
+            flow, Decision(EGRESS, Action.DENY, reason=reason), Decision(INGRESS, Action.DENY, reason=reason)
+        )
