@@ -1,0 +1,23 @@
+"""Text, JSON and JUnit from reports and matrices: what commands print on standard output.
+
+- `terminal`  how wide, in colour or not, which symbols; text from strangers made harmless
+- `matrix`    the matrix, expected against actual, and what changed between two of them
+- `text`      a report for people
+- `machine`   JSON (documented there) and JUnit XML
+"""
+
+from tui.output.machine import cells_json, report_json, report_junit
+from tui.output.matrix import changes_text, matrix_text
+from tui.output.terminal import terminal_width, wants_color
+from tui.output.text import report_text
+
+__all__ = [
+    "cells_json",
+    "changes_text",
+    "matrix_text",
+    "report_json",
+    "report_junit",
+    "report_text",
+    "terminal_width",
+    "wants_color",
+]

@@ -1,0 +1,161 @@
+"""Reports for programs: JSON and JUnit XML.
+
+The JSON of a report (`"version": 1`; keys are added, never renamed or removed, without a new version):
+
+    {"version": 1, "lab": "default-deny", "backend": "sandbox", "dataplane": "nftables", "simulated": false,
+     "held": false, "points": 20, "earned": 14, "hint_cost": 1,
+     "tasks": [{"id": "isolate", "title": "…", "points": 8, "earned": 6, "held": false,
+       "checks": [{"kind": "connectivity", "held": false, "share": 0.75, "messages": [],
+         "cells": [CELL, …]}]}]}
+
+A cell, also in the `cells` of a matrix (`{"version": 1, "cells": [CELL, …]}`):
+
+    {"source": "customer", "destination": "database", "port": 2379, "protocol": "TCP", "via": "pod",
+     "expected": "closed", "state": "over-permission", "open": true, "why": ["…"],
+     "probes": [{"source": "yaobank/customer-…", "destination": "yaobank/database-…", "port": 2379,
+       "protocol": "TCP", "family": 4, "via": "pod", "outcome": "open", "answered_by": "yaobank/database-…",
+       "seen_as": "10.244.0.7", "milliseconds": 0.8, "detail": ""}]}
+
+`expected` is open, closed or any; `state` is one of `grader.report.State`; `open` is null when the cell could not run;
+`port` is 0 for ICMP; `outcome` is one of `grader.ports.Outcome`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape, quoteattr
+
+from tui.output.text import WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from grader.ports import Observation
+    from grader.report import Cell, Report, TaskReport
+
+VERSION = 1
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to write (https://www.w3.org/TR/xml/#charsets)."""
+
+
+def report_json(report: Report) -> str:
+    """A report as JSON; see the module's description of the form."""
+    document = {
+        "version": VERSION,
+        "lab": report.lab,
+        "backend": report.backend,
+        "dataplane": report.dataplane,
+        "simulated": report.simulated,
+        "held": report.held,
+        "points": report.points,
+        "earned": report.earned,
+        "hint_cost": report.hint_cost,
+        "tasks": [_task(task) for task in report.tasks],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def cells_json(cells: Iterable[Cell]) -> str:
+    """A matrix as JSON; see the module's description of the form."""
+    return json.dumps({"version": VERSION, "cells": [_cell(cell) for cell in cells]}, indent=2, ensure_ascii=False)
+
+
+def report_junit(report: Report) -> str:
+    """A report as JUnit XML: one test case a task, with what differs as the failure's text."""
+    failures = sum(not task.held for task in report.tasks)
+    count = f'tests="{len(report.tasks)}" failures="{failures}" errors="0" skipped="0"'
+    properties = {
+        "backend": report.backend,
+        "dataplane": report.dataplane,
+        "simulated": str(report.simulated).lower(),
+        "points": report.points,
+        "earned": report.earned,
+        "hint_cost": report.hint_cost,
+    }
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuites name="netdojo" {count}>',
+        f"  <testsuite name={_attribute(report.lab)} {count}>",
+        "    <properties>",
+        *(f'      <property name="{name}" value={_attribute(str(value))}/>' for name, value in properties.items()),
+        "    </properties>",
+        *(line for task in report.tasks for line in _case(report.lab, task)),
+        "  </testsuite>",
+        "</testsuites>",
+    ]
+    return "\n".join(lines)
+
+
+def _task(task: TaskReport) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "title": task.title,
+        "points": task.points,
+        "earned": task.earned,
+        "held": task.held,
+        "checks": [
+            {
+                "kind": check.kind,
+                "held": check.held,
+                "share": round(check.share, 4),
+                "messages": list(check.messages),
+                "cells": [_cell(cell) for cell in check.cells],
+            }
+            for check in task.checks
+        ],
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "source": cell.key.source,
+        "destination": cell.key.destination,
+        "port": cell.key.port.number,
+        "protocol": cell.key.port.protocol,
+        "via": cell.key.via,
+        "expected": str(cell.expected),
+        "state": str(cell.state),
+        "open": cell.is_open,
+        "why": list(cell.why),
+        "probes": [_probe(seen) for seen in cell.observations],
+    }
+
+
+def _probe(seen: Observation) -> dict[str, Any]:
+    probe = seen.probe
+    return {
+        "source": probe.source,
+        "destination": probe.destination,
+        "port": probe.port,
+        "protocol": probe.protocol,
+        "family": probe.family,
+        "via": probe.via,
+        "outcome": str(seen.outcome),
+        "answered_by": seen.answered_by,
+        "seen_as": seen.seen_as,
+        "milliseconds": round(seen.milliseconds, 3),
+        "detail": seen.detail,
+    }
+
+
+def _case(lab: str, task: TaskReport) -> Iterator[str]:
+    name = f"    <testcase classname={_attribute(lab)} name={_attribute(task.id)}"
+    if task.held:
+        yield f"{name}/>"
+        return
+    differing = [cell for check in task.checks for cell in check.cells if cell.state in WORDS]
+    message = f"{task.title}: {task.earned} of {task.points} points, {len(differing)} cells differ"
+    text = "\n".join(line for cell in differing for line in (f"{cell.key}  {WORDS[cell.state]}", *cell.why))
+    yield f"{name}>"
+    yield f'      <failure type="traffic" message={_attribute(message)}>{escape(_legal(text))}</failure>'
+    yield "    </testcase>"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_legal(text))
+
+
+def _legal(text: str) -> str:
+    return NOT_XML.sub("\ufffd", text)

@@ -1,0 +1,87 @@
+"""A report for people: tasks and points, what differs and why, the matrix, and the result as the last line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grader.report import State
+from tui.output.matrix import DIFFERS, matrix_text
+from tui.output.terminal import BOLD, GREEN, RED, clean, default_symbols, fit, paint, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grader.report import Cell, CellKey, Report, TaskReport
+    from tui.output.terminal import Symbols
+
+MOST_EXPLAINED = 6
+"""Differing cells that are shown with their explanation; the others are named."""
+
+WORDS = {
+    State.OVER_PERMISSION: "open, should be closed",
+    State.OVER_RESTRICTION: "closed, should be open",
+    State.COULD_NOT_RUN: "could not run",
+}
+
+
+def report_text(report: Report, width: int = 80, *, color: bool = False, symbols: Symbols | None = None) -> str:
+    """The whole report in lines of at most `width` columns."""
+    symbols = symbols or default_symbols()
+    lines = [*_head(report, width, symbols), ""]
+    lines += [_task(task, width, symbols, color=color) for task in report.tasks]
+    cells = _cells(report)
+    differing = [cell for cell in cells.values() if cell.state in WORDS]
+    if differing:
+        lines += ["", paint("What differs", BOLD, color=color), *_differences(differing, width, symbols, color=color)]
+    messages = [m for task in report.tasks for check in task.checks for m in check.messages]
+    lines += [line for message in messages for line in wrap(clean(message, symbols), width, "  ")]
+    if cells:
+        lines += ["", paint("Who reaches whom", BOLD, color=color)]
+        lines.append(matrix_text(cells.values(), width, color=color, symbols=symbols))
+    return "\n".join([*lines, "", *_result(report, width, color=color)])
+
+
+def _head(report: Report, width: int, symbols: Symbols) -> list[str]:
+    text = f"{report.lab} on {report.backend} ({report.dataplane})"
+    lines = wrap(clean(text, symbols), width, "")
+    if report.simulated:
+        lines += wrap("simulated: verdicts were computed from the objects, no packet was sent", width, "")
+    return lines
+
+
+def _task(task: TaskReport, width: int, symbols: Symbols, *, color: bool) -> str:
+    mark = symbols.done if task.held else symbols.todo
+    score = f"{task.earned}/{task.points}"
+    title = fit(clean(task.title, symbols), width - len(mark) - len(score) - 3, symbols)
+    gap = " " * (width - len(mark) - len(title) - len(score) - 2)
+    return f"{paint(mark, GREEN if task.held else RED, color=color)} {title}{gap} {score}"
+
+
+def _cells(report: Report) -> dict[CellKey, Cell]:
+    """Every judged cell once; where tasks share a cell, the one that differs is shown."""
+    cells: dict[CellKey, Cell] = {}
+    for cell in (cell for task in report.tasks for check in task.checks for cell in check.cells):
+        known = cells.get(cell.key)
+        if known is None or (cell.state in DIFFERS and known.state not in DIFFERS):
+            cells[cell.key] = cell
+    return cells
+
+
+def _differences(differing: list[Cell], width: int, symbols: Symbols, *, color: bool) -> Iterator[str]:
+    for cell in differing[:MOST_EXPLAINED]:
+        first, *more = wrap(clean(f"! {cell.key}  {WORDS[cell.state]}", symbols), width, "  ", "    ")
+        yield from (paint(line, RED, color=color) for line in (first, *more))
+        for sentence in cell.why:
+            yield from wrap(clean(sentence, symbols), width, "      ", "        ")
+    for cell in differing[MOST_EXPLAINED:]:
+        yield from wrap(clean(f"! {cell.key}  {WORDS[cell.state]}", symbols), width, "  ", "    ")
+
+
+def _result(report: Report, width: int, *, color: bool) -> list[str]:
+    held = sum(task.held for task in report.tasks)
+    hints = f" after hints (-{report.hint_cost})" if report.hint_cost else ""
+    text = (
+        f"{'All tasks hold' if report.held else 'Not there yet'}: {held} of {len(report.tasks)} tasks, "
+        f"{report.earned} of {report.points} points{hints}."
+    )
+    return [paint(line, GREEN if report.held else RED, color=color) for line in wrap(text, width, "")]
