@@ -1,0 +1,173 @@
+"""The runtime of real packets: nodes and pods as network namespaces, policies and Services by nftables.
+
+It puts together `network` (links and routes), `dataplane.nftables` (policies and Services), `workloads` (what pods answer,
+commands) and `probing`. Only to be made inside `isolation.enter()`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grader.errors import InfrastructureError, NotCapableError
+from grader.ports import Capabilities
+from labs.sandbox.network.fabric import Fabric
+from labs.sandbox.probing import Endpoint, Prober
+from labs.sandbox.runtime import ContainerSpec, HostSpec, NodeSpec, PodSpec, ServedPort
+from labs.sandbox.workloads import servers
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from grader.ports import Manifest, Observation, Probe
+    from labs.sandbox.network.netns import NetworkNamespace
+    from labs.sandbox.runtime import ExecSession
+
+_LOG_LINES = 2000
+_HOST_PORTS = (ServedPort(80), ServedPort(443))
+"""What an outside host answers on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    spec: PodSpec
+    namespace: NetworkNamespace
+    servers: servers.Servers
+    log: deque[str]
+
+
+class KernelRuntime:
+    """`labs.sandbox.runtime.Runtime` in this kernel.
+
+    Args:
+        loop: the daemon's event loop.
+        families: IP families that the lab wants; the kernel may have less (see `capabilities`).
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, families: tuple[int, ...] = (4, 6)) -> None:
+        self._loop = loop
+        self._secret = secrets.token_hex(16)
+        self._fabric = Fabric(ipv6=6 in families)
+        self._families = tuple(f for f in families if f == 4 or self._fabric.ipv6)
+        self._pods: dict[str, _Pod] = {}
+        self._uids: dict[str, str] = {}
+        self._host_servers: list[servers.Servers] = []
+        self._prober = Prober(self._endpoint, self._secret)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kernel carries."""
+        has = {"multi-node", "hosts"} | ({"ipv6"} if 6 in self._families else set())
+        return Capabilities(
+            backend="sandbox",
+            dataplane="nftables",
+            simulated=False,
+            families=self._families,
+            protocols=("TCP", "UDP", "ICMP", "SCTP"),
+            has=frozenset(has),
+        )
+
+    def add_node(self, node: NodeSpec) -> None:
+        """See `Runtime`."""
+        self._fabric.add_machine(node.name, node.addresses, is_node=True)
+
+    def add_host(self, host: HostSpec) -> None:
+        """See `Runtime`. It answers HTTP and probes on TCP 80 and 443."""
+        if host.name in self._fabric.machines:
+            return
+        machine = self._fabric.add_machine(host.name, host.addresses, is_node=False)
+        spec = PodSpec(
+            uid=host.name,
+            namespace="",
+            name=f"host:{host.name}",
+            node="",
+            addresses=host.addresses,
+            containers=(ContainerSpec("host", "agnhost", _HOST_PORTS),),
+        )
+        self._host_servers.append(
+            servers.start(machine.namespace, spec, self._loop, self._secret, deque(maxlen=1).append)
+        )
+
+    def start_pod(self, pod: PodSpec) -> None:
+        """See `Runtime`. A pod of the host network is its node: its servers are there, and it has no link of its own."""
+        if pod.uid in self._pods:
+            return
+        namespace = self._node_namespace(pod) if pod.host_network else self._fabric.attach(pod).namespace
+        log: deque[str] = deque(maxlen=_LOG_LINES)
+        try:
+            started = servers.start(namespace, pod, self._loop, self._secret, log.append)
+        except BaseException:
+            self._fabric.detach(pod.uid)
+            raise
+        self._pods[pod.uid] = _Pod(pod, namespace, started, log)
+        self._uids[f"{pod.namespace}/{pod.name}"] = pod.uid
+
+    def _node_namespace(self, pod: PodSpec) -> NetworkNamespace:
+        machine = self._fabric.machines.get(pod.node)
+        if machine is None:
+            raise InfrastructureError(f"pod {pod.namespace}/{pod.name}: there is no node {pod.node!r}")
+        return machine.namespace
+
+    def stop_pod(self, uid: str) -> None:
+        """See `Runtime`."""
+        pod = self._pods.pop(uid, None)
+        if pod is None:
+            return
+        ref = f"{pod.spec.namespace}/{pod.spec.name}"
+        if self._uids.get(ref) == uid:
+            del self._uids[ref]
+        pod.servers.close()
+        self._fabric.detach(uid)
+
+    def program(self, objects: Sequence[Manifest]) -> None:
+        """See `Runtime`."""
+
+    def allowed_until_programmed(self) -> bool:
+        """See `Runtime`."""
+        return False
+
+    async def probe(self, probes: Sequence[Probe]) -> tuple[Observation, ...]:
+        """See `Runtime`."""
+        return await self._prober.run(probes)
+
+    def _endpoint(self, name: str) -> Endpoint:
+        """Where a probe's source or destination is.
+
+        Raises:
+            KeyError: nothing has this name.
+        """
+        kind, _, rest = name.partition(":")
+        if kind in {"node", "host"} and rest:
+            machine = self._fabric.machines[rest]
+            return Endpoint(machine.namespace, tuple(str(a) for a in machine.addresses))
+        pod = self._pods[self._uids[name]]
+        addresses = pod.spec.addresses
+        return Endpoint(pod.namespace, addresses)
+
+    async def prove_enforcement(self) -> None:
+        """See `Runtime`."""
+
+    async def exec(self, uid: str, container: str, argv: Sequence[str], *, tty: bool = False) -> ExecSession:
+        """See `Runtime`."""
+        raise NotCapableError(f"commands in pods are not there yet ({uid}, {container}, {argv}, {tty})")
+
+    def logs(self, uid: str, container: str) -> Sequence[str]:
+        """See `Runtime`. A pod's containers share one log: what answers is the pod."""
+        pod = self._pods.get(uid)
+        if pod is None:
+            raise InfrastructureError("the pod is not running")
+        if container and all(c.name != container for c in pod.spec.containers):
+            raise InfrastructureError(f"container {container} is not valid for pod {pod.spec.name}")
+        return tuple(pod.log)
+
+    def close(self) -> None:
+        """See `Runtime`."""
+        for uid in tuple(self._pods):
+            self.stop_pod(uid)
+        for started in self._host_servers:
+            started.close()
+        self._host_servers.clear()
+        self._fabric.close()
