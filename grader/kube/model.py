@@ -83,6 +83,18 @@ class Requirement:
     operator: str
     values: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Write it as kubectl does: `app=web`, `app in (a,b)`, `app`, `!app`."""
+        match self.operator:
+            case "In" if len(self.values) == 1:
+                return f"{self.key}={self.values[0]}"
+            case "In" | "NotIn":
+                return f"{self.key} {'in' if self.operator == 'In' else 'notin'} ({','.join(self.values)})"
+            case "Exists":
+                return self.key
+            case _:
+                return f"!{self.key}"
+
 
 @dataclass(frozen=True, slots=True)
 class LabelSelector:
@@ -96,6 +108,9 @@ class LabelSelector:
         `NotIn` and `DoesNotExist` hold for an absent label (apimachinery `labels.Requirement.Matches`).
         """
         return all(_holds(requirement, labels) for requirement in self.requirements)
+
+    def __str__(self) -> str:
+        return ",".join(str(requirement) for requirement in self.requirements)
 
 
 def _holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:

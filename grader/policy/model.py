@@ -69,6 +69,11 @@ class Endpoint:
         return next((address for address in self.addresses if address.version == family), None)
 
 
+def _words(selector: LabelSelector | None) -> str:
+    """A selector as kubectl writes it; empty when it selects everything."""
+    return "" if selector is None else str(selector)
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
     """Pods by labels. `namespace` limits to one namespace by name; a selector that is None selects everything."""
@@ -85,6 +90,11 @@ class Selected:
             and (self.namespaces is None or self.namespaces.matches(endpoint.namespace_labels))
             and (self.pods is None or self.pods.matches(endpoint.labels))
         )
+
+    def __str__(self) -> str:
+        pods = _words(self.pods)
+        where = f"namespace {self.namespace}" if self.namespace else f"namespaces {_words(self.namespaces) or '(all)'}"
+        return f"pods {pods} of {where}" if pods else f"all pods of {where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,9 @@ class Block:
         if address is None:
             return self.cidr.prefixlen == 0 and not self.excepted
         return address in self.cidr and not any(address in excepted for excepted in self.excepted)
+
+    def __str__(self) -> str:
+        return str(self.cidr) + (f" except {', '.join(map(str, self.excepted))}" if self.excepted else "")
 
 
 Match = Selected | Block

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from grader.policy.kubernetes import compile_policies
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.endpoints import Endpoints, target_port
+from grader.reachability.explain import explain_packet, service_hops
 from grader.reachability.judge import Packet, decide
-from grader.reachability.verdict import Action, Decision, Flow, Verdict
+from grader.reachability.verdict import Action, Decision, Explanation, Flow, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,6 +47,26 @@ class World:
     def allowed_as_calico(self, flow: Flow) -> bool:
         """Tell whether the packet arrives, with what the specification leaves open decided as Calico does."""
         return self.verdict(flow).allowed
+
+    def explain(self, flow: Flow) -> Explanation:
+        """Return the verdict with the way to it and the near misses; of several pods behind a Service, one denied.
+
+        Raises:
+            content.errors.UsageError: an endpoint of the flow does not exist.
+        """
+        packets = self.packets(flow)
+        if not packets:
+            verdict = self._nowhere(flow)
+            return Explanation(verdict, (verdict.egress.reason,))
+        denied = (packet for packet in packets if not self._judge(flow, packet).allowed)
+        packet = next(denied, packets[0])
+        destination = self.endpoints.canonical(flow.destination)
+        before: tuple[str, ...] = ()
+        if destination.startswith("service:"):
+            before = service_hops(self.endpoints.service(destination), packet, flow, len(packets))
+        elif destination != flow.destination:
+            before = (f"{flow.destination} is the address of {destination}",)
+        return explain_packet(self.book, flow, packet, before)
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:
         """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""

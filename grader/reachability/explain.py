@@ -1,0 +1,85 @@
+"""Why a flow passes or not, hop by hop: name and Service, egress, ingress; then what came close."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grader.policy.model import EGRESS, INGRESS, Effect
+from grader.reachability.judge import decide, matching_rules, ref, selecting_policies
+from grader.reachability.near import near_misses
+from grader.reachability.verdict import Action, Explanation, Verdict
+
+if TYPE_CHECKING:
+    from grader.kube.model import Service
+    from grader.policy.model import Endpoint, Rule, Rulebook
+    from grader.reachability.judge import Packet
+    from grader.reachability.verdict import Decision, Flow, NearMiss, PolicyRef
+
+
+def explain_packet(book: Rulebook, flow: Flow, packet: Packet, before: tuple[str, ...] = ()) -> Explanation:
+    """Return the explanation of one packet; `before` are the hops on the way to it (name, Service, endpoint)."""
+    egress = decide(book, EGRESS, packet)
+    ingress = decide(book, INGRESS, packet)
+    hops = list(before)
+    misses: tuple[NearMiss, ...] = ()
+    for decision in (egress, ingress):
+        subject, _ = packet.ends(decision.direction)
+        hops.append(f"{decision.direction} of {subject.ref}: {_sentence(decision)}")
+        hops += _details(book, decision, packet)
+        if not decision.allowed and decision.isolating:
+            misses += near_misses(book, decision.direction, packet)
+    return Explanation(Verdict(flow, egress, ingress), tuple(hops), misses)
+
+
+def service_hops(service: Service, packet: Packet, flow: Flow, backends: int) -> tuple[str, ...]:
+    """Say where a Service sends the packet."""
+    name = f"Service {service.namespace}/{service.name}"
+    where = f"{packet.destination.ref} port {packet.port}"
+    choice = f" (1 of {backends} endpoints)" if backends > 1 else ""
+    if service.headless:
+        return (f"{name} is headless: its name stands for {where}{choice}",)
+    address = next((f" at {address}" for address in service.addresses if address.version == flow.family), "")
+    return (f"{name}{address} port {flow.port} leads to {where}{choice}; policies see the pod's port",)
+
+
+def _sentence(decision: Decision) -> str:
+    words = {Action.ALLOW: "allowed", Action.DENY: "dropped", Action.OPEN: "left open by the specification"}
+    place = f" [{decision.policy.file}:{decision.policy.line}]" if decision.policy and decision.policy.file else ""
+    return f"{words[decision.action]}: {decision.reason}{place}"
+
+
+def _details(book: Rulebook, decision: Decision, packet: Packet) -> list[str]:
+    """For an allowing rule: what it says, and which others would allow the same (closing one would not be enough)."""
+    if decision.policy is None or not decision.rule or not decision.allowed:
+        return []
+    subject, peer = packet.ends(decision.direction)
+    lines: list[str] = []
+    others: list[str] = []
+    for policy, rule in _allowing(book, decision.direction, subject, peer, packet):
+        if (policy, rule.number) == (decision.policy, decision.rule):
+            lines.append(f"  rule {rule.number}: {describe(rule, decision.direction)}")
+        else:
+            others.append(f"{policy} rule {rule.number}")
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        lines.append(f"  also allowed by {', '.join(others[:3])}{more}")
+    return lines
+
+
+def _allowing(
+    book: Rulebook, direction: str, subject: Endpoint, peer: Endpoint, packet: Packet
+) -> list[tuple[PolicyRef, Rule]]:
+    return [
+        (ref(policy), rule)
+        for tier in book.tiers(direction)
+        for policy, rule in matching_rules(selecting_policies(tier, subject), peer, packet)
+        if rule.effect is Effect.ALLOW
+    ]
+
+
+def describe(rule: Rule, direction: str) -> str:
+    """Return a rule in words: `from pods app=web of every namespace, port 80/TCP`."""
+    side = "to" if direction == EGRESS else "from"
+    peers = " or ".join(str(match) for match in rule.peers[:3]) + (" or …" if len(rule.peers) > 3 else "")
+    ports = ", ".join(str(ports) for ports in rule.ports[:4]) + (", …" if len(rule.ports) > 4 else "")
+    return f"{side} {peers or 'anywhere'}, {ports or 'every port and protocol'}"
