@@ -29,8 +29,9 @@ class Topology(Model):
 
     nodes: int = Field(default=1, ge=1, le=8, description="number of nodes; pods are spread over them in order")
     families: tuple[Literal["ipv4", "ipv6"], ...] = Field(
-        default=("ipv4",), min_length=1, description="IP families of pods"
+        default=("ipv4",), min_length=1, description="IP families of pods; every one of them is probed"
     )
+    hosts: tuple[Slug, ...] = Field(default=(), description="outside hosts, by the names that arrows use")
 
 
 class Connectivity(Model):
@@ -89,7 +90,13 @@ class Mistake(Model):
 
 
 class LabSpec(Model):
-    """The contents of `lab.yaml`."""
+    """The contents of `lab.yaml`.
+
+    The lab's matrix has as endpoints the workloads of its start manifests, its hosts, and every name that an arrow
+    mentions. So a lab takes in what the cluster itself provides by naming it: `coredns.kube-system` (pods labelled
+    `k8s-app: kube-dns`, behind the Service `kube-dns`) becomes an endpoint with the first arrow such as
+    `customer -> coredns.kube-system:53/udp,53`.
+    """
 
     id: Slug
     title: str = Field(min_length=1, max_length=60)
@@ -101,6 +108,28 @@ class LabSpec(Model):
     namespace: Slug = Field(description="namespace of names in arrows that give none")
     tasks: tuple[Task, ...] = Field(min_length=1)
     mistakes: dict[Slug, Mistake] = Field(min_length=2)
+
+
+class LessonHead(Model):
+    """The front matter of a lesson: the lines between two `---` at its top."""
+
+    title: str = Field(min_length=1, max_length=60)
+    minutes: int = Field(ge=1, le=30, description="how long reading takes")
+
+
+class ChapterSpec(Model):
+    """The contents of `chapter.yaml`; the folder's name, `03-network-policy`, gives its number and id."""
+
+    title: str = Field(min_length=1, max_length=60)
+    summary: str = Field(min_length=1, max_length=160, description="one line for lists")
+    labs: tuple[Slug, ...] = Field(default=(), description="folders in `labs/`, in the order in which they are done")
+
+
+class CourseSpec(Model):
+    """The contents of `course.yaml`; the folder's name is the course's id."""
+
+    title: str = Field(min_length=1, max_length=60)
+    summary: str = Field(min_length=1, max_length=160, description="one line for lists")
 
 
 class Manifest(Model):

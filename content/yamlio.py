@@ -6,8 +6,6 @@ So size, depth, and what aliases expand to are bounded while reading, and readin
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,17 +76,14 @@ def read_text(path: Path, limits: Limits = MANIFESTS) -> str:
     """Return a file's text.
 
     Raises:
-        BrokenContentError: no such file, not a regular file, larger than the limit, or not UTF-8.
+        BrokenContentError: no such file, larger than the limit, or not UTF-8.
     """
     try:
         with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _broken(path, 0, "this is not a regular file", "give a file with YAML or JSON")
             data = file.read(limits.size + 1)
     except OSError as error:
-        raise _broken(
-            path, 0, f"cannot be read: {error.strerror or error}", "check the path and its permissions"
-        ) from None
+        cause = f"cannot be read: {error.strerror or error}"
+        raise _broken(path, 0, cause, "check the path and its permissions") from None
     if len(data) > limits.size:
         raise _too_large(path, limits)
     try:

@@ -1,0 +1,163 @@
+"""What the files of one lab say about one another: arrows and workloads, tasks and mistakes, hints and points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from content.arrows import ANY, Arrow, ArrowError, parse
+from content.errors import Defect
+from content.wording import suggestion
+from content.workloads import Workloads
+from content.yamlio import LAB_FILE, line_of, read_manifests, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from content.arrows import Name
+    from content.model import Lab, Manifest, Task
+
+Path = tuple[str | int, ...]
+"""A path of keys and indexes inside of lab.yaml."""
+
+
+def check_lab(lab: Lab) -> Iterator[Defect]:
+    """Find what is wrong with a lab as a whole."""
+    check = _Check(lab)
+    seen: set[str] = set()
+    for index, task in enumerate(lab.spec.tasks):
+        at: Path = ("tasks", index)
+        if task.id in seen:
+            yield check.defect((*at, "id"), f"there are two tasks {task.id}", "progress is kept by id: change one")
+        seen.add(task.id)
+        yield from check.task(at, task)
+    yield from check.mistakes(seen)
+    yield from check.states()
+    if not lab.instructions.strip():
+        yield Defect(lab.folder / "instructions.md", 0, "there are no instructions", "say what the learner finds")
+
+
+class _Check:
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._file = lab.folder / "lab.yaml"
+        self._text = read_text(self._file, LAB_FILE)
+        self._workloads = Workloads.of(lab)
+
+    def defect(self, at: Path, cause: str, remedy: str) -> Defect:
+        return Defect(self._file, line_of(self._text, at), cause, remedy)
+
+    def task(self, at: Path, task: Task) -> Iterator[Defect]:
+        cost = sum(hint.cost for hint in task.hints)
+        if cost > task.points:
+            cause = f"the hints of {task.id} cost {cost} points, the task gives {task.points}"
+            yield self.defect((*at, "hints"), cause, "a task that was solved must not lose points")
+        for index, check in enumerate(task.checks):
+            here: Path = (*at, "checks", index, "connectivity")
+            judged = check.connectivity
+            if not (judged.allow or judged.deny or judged.others):
+                yield self.defect(here, f"this check of {task.id} judges nothing", "give allow, deny or others")
+            for field in ("allow", "deny"):
+                yield from self._arrows((*here, field), getattr(judged, field), single=False)
+            for field in ("between", "to"):
+                yield from self._endpoints((*here, field), getattr(judged, field))
+
+    def mistakes(self, tasks: set[str]) -> Iterator[Defect]:
+        folders = {folder.name for folder in (self._lab.folder / "mistakes").glob("*") if folder.is_dir()}
+        for name in sorted(folders - set(self._lab.spec.mistakes)):
+            cause = f"nothing in lab.yaml speaks of the folder mistakes/{name}"
+            yield self.defect(("mistakes",), cause, "say there where it fails, or remove the folder")
+        for name, mistake in self._lab.spec.mistakes.items():
+            at: Path = ("mistakes", name, "fails")
+            for task, failure in mistake.fails.items():
+                if task not in tasks:
+                    yield self.defect((*at, task), f"there is no task {task}", suggestion(task, tasks))
+                if not (failure.opens or failure.closes):
+                    cause = f"{name} fails {task}, but no cell is given"
+                    yield self.defect((*at, task), cause, "list the cells that it opens or closes")
+                for field in ("opens", "closes"):
+                    yield from self._arrows((*at, task, field), getattr(failure, field), single=True)
+
+    def states(self) -> Iterator[Defect]:
+        """The manifests of each state: whole objects, each of them once, in namespaces that exist."""
+        lab = self._lab
+        known = self._workloads.namespaces
+        for manifests in (lab.start, lab.solution, *lab.mistakes.values()):
+            seen: set[tuple[str, str, str]] = set()
+            for manifest in manifests:
+                for value, line in read_manifests(manifest.text, file=manifest.path):
+                    yield from self._object(manifest, value, line, seen, known)
+
+    def _object(
+        self, manifest: Manifest, value: dict[str, object], line: int, seen: set[tuple[str, str, str]], known: set[str]
+    ) -> Iterator[Defect]:
+        metadata = value.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        has = {
+            "apiVersion": value.get("apiVersion"),
+            "kind": value.get("kind"),
+            "metadata.name": metadata.get("name"),
+        }
+        for field, given in has.items():
+            if not isinstance(given, str) or not given:
+                yield Defect(manifest.path, line, f"the object has no {field}", "every Kubernetes object has one")
+        namespace = metadata.get("namespace")
+        key = (str(has["kind"]), str(namespace or self._lab.spec.namespace), str(has["metadata.name"]))
+        if key in seen:
+            yield Defect(manifest.path, line, f"{key[0]} {key[2]} is given twice", "keep one: the second replaces it")
+        seen.add(key)
+        if isinstance(namespace, str) and namespace not in known:
+            cause = f"the namespace {namespace} is not made by the start manifests"
+            yield Defect(manifest.path, line, cause, suggestion(namespace, known))
+
+    def _arrows(self, at: Path, arrows: Iterable[str], *, single: bool) -> Iterator[Defect]:
+        for index, text in enumerate(arrows):
+            try:
+                arrow = parse(text)
+            except ArrowError as error:
+                yield self.defect((*at, index), f"{text!r} is no arrow: {error}", "write it like a -> b:80")
+                continue
+            problems = list(self._problems(arrow))
+            if single and not problems:
+                problems = list(self._one_cell(text, arrow))
+            for cause, remedy in problems:
+                yield self.defect((*at, index), f"{text}: {cause}", remedy)
+
+    def _problems(self, arrow: Arrow) -> Iterator[tuple[str, str]]:
+        for name in (*arrow.sources, *arrow.destinations, *((arrow.seen_as,) if arrow.seen_as else ())):
+            yield from self._unknown(name)
+        if arrow.via != "pod":
+            return
+        for name in arrow.destinations:
+            served = self._workloads.ports(name)
+            for port in arrow.ports:
+                if served is not None and port.protocol != "ICMP" and port not in served:
+                    yield (
+                        f"{name} does not serve {port}",
+                        f"it declares: {', '.join(map(str, sorted(served))) or 'no ports'}",
+                    )
+
+    def _one_cell(self, text: str, arrow: Arrow) -> Iterator[tuple[str, str]]:
+        """A mistake names cells as the matrix does, because exactly these are compared."""
+        cells = [*arrow.sources, *arrow.destinations]
+        if len(cells) != 2 or ANY in cells or len(arrow.ports) != 1:
+            yield "this is more than one cell", "write one source, one destination and one port a line"
+            return
+        source, destination = (self._workloads.short(name) for name in cells)
+        plain = str(Arrow((source,), (destination,), arrow.ports, arrow.via))
+        if text != plain:
+            yield "this is not how the matrix names the cell", f"write {plain}"
+
+    def _endpoints(self, at: Path, names: Iterable[str]) -> Iterator[Defect]:
+        for index, text in enumerate(names):
+            try:
+                arrow = parse(f"{text} -> *")
+            except ArrowError as error:
+                yield self.defect((*at, index), f"{text!r} names no endpoint: {error}", "write a workload's name")
+                continue
+            for name in arrow.sources:
+                for cause, remedy in self._unknown(name):
+                    yield self.defect((*at, index), cause, remedy)
+
+    def _unknown(self, name: Name) -> Iterator[tuple[str, str]]:
+        if name != ANY and not self._workloads.knows(name):
+            yield f"there is no workload {name}", suggestion(str(name), self._workloads.names)
