@@ -49,7 +49,9 @@ def _rule_misses(policy: Policy, peer: Endpoint, packet: Packet) -> Iterator[tup
         if not rule.matches_port(packet.destination, packet.port, packet.protocol):
             missed = (_port_miss(rule, packet),)
         if not rule.matches_peer(peer, packet.family):
-            missed += min((_peer_misses(match, peer, packet.family) for match in rule.peers), key=len)
+            # Of equally near alternatives the kind that can mean this peer: labels for pods, ranges for others.
+            likely = sorted(rule.peers, key=lambda match: isinstance(match, Block) is peer.selectable)
+            missed += min((_peer_misses(match, peer, packet.family) for match in likely), key=len)
         yield rule, tuple(f"would match {clause}" for clause in missed)
 
 
@@ -85,7 +87,7 @@ def _selected_misses(selected: Selected, endpoint: Endpoint) -> tuple[str, ...]:
         return (f"if {endpoint.ref} were a pod with an address of its own",)
     missed: list[str] = []
     if selected.namespace and endpoint.namespace != selected.namespace:
-        missed.append(f"if {endpoint.ref} were in namespace {selected.namespace}, the only one that it selects from")
+        missed.append(f"if {endpoint.ref} were in namespace {selected.namespace} (it has no namespaceSelector)")
     missed += _lacking(selected.namespaces, endpoint.namespace_labels, f"namespace {endpoint.namespace}")
     missed += _lacking(selected.pods, endpoint.labels, endpoint.ref)
     return tuple(missed)

@@ -9,12 +9,14 @@ from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.endpoints import Endpoints, target_port
 from grader.reachability.explain import explain_packet, service_hops
 from grader.reachability.judge import Packet, decide
+from grader.reachability.matrix import all_pairs, declared_columns
 from grader.reachability.verdict import Action, Decision, Explanation, Flow, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from grader.kube.model import Address, Objects
+    from grader.reachability.matrix import Column, Matrix
 
 
 class World:
@@ -67,6 +69,20 @@ class World:
         elif destination != flow.destination:
             before = (f"{flow.destination} is the address of {destination}",)
         return explain_packet(self.book, flow, packet, before)
+
+    def matrix(
+        self,
+        sources: Iterable[str] | None = None,
+        columns: Iterable[Column] | None = None,
+        family: int = 4,
+    ) -> Matrix:
+        """Return all pairs: by default every pod with traffic against every port that such a pod declares.
+
+        Raises:
+            content.errors.UsageError: an endpoint does not exist.
+        """
+        rows = self.endpoints.pods if sources is None else sources
+        return all_pairs(self, rows, declared_columns(self) if columns is None else columns, family)
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:
         """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""
