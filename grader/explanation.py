@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grader.ports import Outcome
-from grader.reachability.verdict import Flow
+from grader.simulate import flow_of
 
 if TYPE_CHECKING:
     from grader.plan import Planned
@@ -49,7 +49,7 @@ def explain(world: World, planned: Planned) -> tuple[str, ...]:
 
 
 def _explain(world: World, probe: Probe) -> Explanation:
-    return world.explain(Flow(probe.source, probe.destination, probe.port, probe.protocol, probe.family))
+    return world.explain(flow_of(world, probe))
 
 
 def _differing(cell: Cell) -> Observation | None:

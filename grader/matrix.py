@@ -1,8 +1,8 @@
 """The matrix of a lab: which workloads there are, which ports they serve, and which cells an arrow means.
 
-The rows and columns are the workloads that the lab's untouched start defines, plus every name that an arrow of the
-lab mentions (`coredns.kube-system`). They do not depend on what the learner has done since: a workload that was
-deleted keeps its cells, and they fail.
+The rows and columns are the workloads that the lab's untouched start defines, its outside hosts, and every name that an
+arrow of the lab mentions (`coredns.kube-system`). They do not depend on what the learner has done since: a workload
+that was deleted keeps its cells, and they fail.
 
 A destination's ports are those that its pods declare at the start (of a workload that is not the lab's own: now), plus
 every port that an arrow names for it.
@@ -10,7 +10,7 @@ every port that an arrow names for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from content.arrows import ANY, Name, Port, parse
@@ -31,11 +31,11 @@ Workload = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A workload of the matrix.
+    """A workload of the matrix, or an outside host.
 
     Attributes:
         name: as arrows write it.
-        workload: namespace and name.
+        workload: namespace and name; the namespace of a host is empty.
         ports: what its pods serve, by what the lab says.
         service_ports: what the Service in front of it serves, by what the lab says.
         pods: its pods as they are now, without those that have finished.
@@ -48,6 +48,12 @@ class Endpoint:
     service_ports: tuple[Port, ...] = ()
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        """What probes call it: each of its pods, or the host; empty when it is not there any more."""
+        namespace, name = self.workload
+        return tuple(pod.ref for pod in self.pods) if namespace else (f"host:{name}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +138,23 @@ def build(lab: Lab, objects: Objects) -> Matrix:
     spec = lab.spec
     start = start_objects(lab)
     arrows = tuple(arrows_of(spec))
-    workloads = (*_workloads_of(lab, start), *_mentioned(spec, arrows))
+    at_start, now = pods_by_workload(start), pods_by_workload(objects)
+    hosts = {host: Endpoint(host, ("", host)) for host in spec.topology.hosts}
+    workloads = (*_in_file_order(lab, at_start), *_mentioned(spec, arrows))
     endpoints: dict[str, Endpoint] = {}
     for workload in dict.fromkeys(workloads):
         name = label(Name(workload[1], workload[0]), spec.namespace)
-        endpoints[name] = _endpoint(name, workload, start, objects)
+        if name not in hosts:
+            pods = now.get(workload, ())
+            services = _services(objects, pods, workload)
+            first = at_start.get(workload)
+            behind = _services(start, first, workload) if first else services
+            service_ports = dict.fromkeys(Port(port.port, port.protocol) for item in behind for port in item.ports)
+            ports = _declared(first or pods)
+            endpoints[name] = Endpoint(name, workload, ports, tuple(service_ports), pods, services)
+    endpoints |= hosts
     for arrow in arrows:
-        endpoints |= _with_ports(spec.namespace, endpoints, arrow)
+        endpoints |= dict(_with_ports(spec.namespace, endpoints, arrow))
     nodes = {node.name: frozenset(str(address) for address in node.addresses) for node in objects.nodes}
     return Matrix(spec.namespace, endpoints, tuple(4 if f == "ipv4" else 6 for f in spec.topology.families), nodes)
 
@@ -165,15 +181,14 @@ def all_cells(lab: Lab, matrix: Matrix) -> tuple[CellKey, ...]:
 
 def pods_by_workload(objects: Objects) -> dict[Workload, tuple[Pod, ...]]:
     """Pods that have traffic, by the workload that owns them; a bare pod is its own workload."""
-    groups: dict[Workload, tuple[Pod, ...]] = {}
+    groups: dict[Workload, list[Pod]] = {}
     for pod in objects.pods:
         if not pod.finished:
-            workload = (pod.namespace, pod.owner or pod.name)
-            groups[workload] = (*groups.get(workload, ()), pod)
-    return groups
+            groups.setdefault((pod.namespace, pod.owner or pod.name), []).append(pod)
+    return {workload: tuple(pods) for workload, pods in groups.items()}
 
 
-def _workloads_of(lab: Lab, start: Objects) -> list[Workload]:
+def _in_file_order(lab: Lab, at_start: Iterable[Workload]) -> list[Workload]:
     """The workloads of the start, in the order in which its files define them."""
     order: dict[Workload, int] = {}
     for manifest in (manifest for file in lab.start for manifest in file.objects):
@@ -181,7 +196,7 @@ def _workloads_of(lab: Lab, start: Objects) -> list[Workload]:
         if isinstance(metadata, dict):
             workload = (str(metadata.get("namespace") or lab.spec.namespace), str(metadata.get("name")))
             order.setdefault(workload, len(order))
-    return sorted(pods_by_workload(start), key=lambda workload: (order.get(workload, len(order)), workload))
+    return sorted(at_start, key=lambda workload: (order.get(workload, len(order)), workload))
 
 
 def _mentioned(spec: LabSpec, arrows: Iterable[Arrow]) -> Iterator[Workload]:
@@ -191,15 +206,8 @@ def _mentioned(spec: LabSpec, arrows: Iterable[Arrow]) -> Iterator[Workload]:
                 yield (name.namespace or spec.namespace, name.workload)
 
 
-def _endpoint(name: str, workload: Workload, start: Objects, objects: Objects) -> Endpoint:
-    first = pods_by_workload(start).get(workload)
-    now = pods_by_workload(objects).get(workload, ())
-    said = (start, first) if first else (objects, now)
-    ports = dict.fromkeys(Port(port.number, port.protocol) for pod in said[1] for port in pod.ports)
-    service_ports = dict.fromkeys(
-        Port(port.port, port.protocol) for service in _services(said[0], said[1], workload) for port in service.ports
-    )
-    return Endpoint(name, workload, tuple(ports), tuple(service_ports), now, _services(objects, now, workload))
+def _declared(pods: Iterable[Pod]) -> tuple[Port, ...]:
+    return tuple(dict.fromkeys(Port(port.number, port.protocol) for pod in pods for port in pod.ports))
 
 
 def _services(objects: Objects, pods: Iterable[Pod], workload: Workload) -> tuple[Service, ...]:
@@ -222,7 +230,4 @@ def _with_ports(namespace: str, endpoints: Mapping[str, Endpoint], arrow: Arrow)
             endpoint = endpoints[name]
             named = arrow.ports if destination != ANY else tuple(p for p in arrow.ports if p.protocol == "ICMP")
             ports = tuple(dict.fromkeys((*endpoint.ports, *named)))
-            yield (
-                name,
-                Endpoint(name, endpoint.workload, ports, endpoint.service_ports, endpoint.pods, endpoint.services),
-            )
+            yield name, replace(endpoint, ports=ports)

@@ -40,24 +40,24 @@ def plan(matrix: Matrix, keys: Iterable[CellKey]) -> dict[CellKey, Planned]:
 def _planned(matrix: Matrix, key: CellKey) -> Planned:
     source, destination = matrix.endpoints[key.source], matrix.endpoints[key.destination]
     for endpoint in (source, destination):
-        if not endpoint.pods:
+        if not endpoint.refs:
             return Planned(key, problem=f"there is no workload {endpoint.name} with pods any more")
     targets = tuple(_targets(matrix, destination, key))
     if not targets:
         return Planned(key, problem=f"no Service in front of {key.destination} serves {key.port} via {key.via}")
     probes = tuple(
-        Probe(pod.ref, target, number, key.port.protocol, family, key.via)
+        Probe(ref, target, number, key.port.protocol, family, key.via)
         for family in matrix.families
-        for pod in source.pods
+        for ref in source.refs
         for target, number in targets
     )
-    return Planned(key, probes, frozenset(pod.ref for pod in destination.pods))
+    return Planned(key, probes, frozenset(destination.refs))
 
 
 def _targets(matrix: Matrix, destination: Endpoint, key: CellKey) -> Iterator[tuple[str, int]]:
     """Where the probes of a cell go: endpoint strings of `grader.ports` with a port number."""
     if key.via == "pod":
-        yield from ((pod.ref, key.port.number) for pod in destination.pods)
+        yield from ((ref, key.port.number) for ref in destination.refs)
         return
     found = _service_port(destination, key)
     if found is None:

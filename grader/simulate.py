@@ -80,8 +80,28 @@ class SimulatedCluster:
 
 
 def answer(world: World, probe: Probe) -> Observation:
-    """The observation that a network following the rules would give."""
-    flow = Flow(probe.source, probe.destination, probe.port, probe.protocol, probe.family)
-    if world.verdict(flow).allowed:
+    """The observation that a network following the rules would give.
+
+    A pod refuses on a port that it does not declare; that a real server would listen there without saying so is not
+    known from objects.
+    """
+    if not world.verdict(flow_of(world, probe)).allowed:
+        return Observation(probe, Outcome.DROPPED)
+    pod = next((pod for pod in world.objects.pods if pod.ref == probe.destination), None)
+    if pod is None:
+        return Observation(probe, Outcome.OPEN)
+    served = any((port.number, port.protocol) == (probe.port, probe.protocol) for port in pod.ports)
+    if probe.protocol == "ICMP" or served:
         return Observation(probe, Outcome.OPEN, answered_by=probe.destination)
-    return Observation(probe, Outcome.DROPPED)
+    return Observation(probe, Outcome.REFUSED)
+
+
+def flow_of(world: World, probe: Probe) -> Flow:
+    """The question that a probe asks of the rules: one to a node's port is judged at the Service behind that port."""
+    if probe.via == "nodeport":
+        for service in world.objects.services:
+            for port in service.ports:
+                if (port.node_port, port.protocol) == (probe.port, probe.protocol):
+                    target = f"service:{service.namespace}/{service.name}"
+                    return Flow(probe.source, target, port.port, probe.protocol, probe.family)
+    return Flow(probe.source, probe.destination, probe.port, probe.protocol, probe.family)

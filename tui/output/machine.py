@@ -146,7 +146,8 @@ def _case(lab: str, task: TaskReport) -> Iterator[str]:
         yield f"{name}/>"
         return
     differing = [cell for check in task.checks for cell in check.cells if cell.state in WORDS]
-    message = f"{task.title}: {task.earned} of {task.points} points, {len(differing)} cells differ"
+    count = "1 cell differs" if len(differing) == 1 else f"{len(differing)} cells differ"
+    message = f"{task.title}: {task.earned} of {task.points} points, {count}"
     text = "\n".join(line for cell in differing for line in (f"{cell.key}  {WORDS[cell.state]}", *cell.why))
     yield f"{name}>"
     yield f'      <failure type="traffic" message={_attribute(message)}>{escape(_legal(text))}</failure>'

@@ -31,7 +31,8 @@ def matrix_text(cells: Iterable[Cell], width: int = 80, *, color: bool = False, 
     if not table:
         return "The matrix is empty."
     sources = list(dict.fromkeys(source for source, _ in table))
-    columns = list(dict.fromkeys(column for _, column in table))
+    order = {source: number for number, source in enumerate(sources)}
+    columns = sorted(dict.fromkeys(column for _, column in table), key=lambda column: order.get(column[0], len(order)))
     left = min(LONGEST_SOURCE, max(4, *(len(source) for source in sources)))
     lines: list[str] = []
     for part in _folded(columns, width - left - 1):

@@ -33,7 +33,7 @@ ASCII = Symbols(open="o", closed="x", done="[x]", todo="[ ]", arrow="->", none="
 def symbols_of(encoding: str | None) -> Symbols:
     """Unicode signs where this encoding has all of them, else ASCII."""
     try:
-        "".join((UNICODE.open, UNICODE.closed, UNICODE.done, UNICODE.todo, UNICODE.arrow, UNICODE.cut)).encode(
+        f"{UNICODE.open}{UNICODE.closed}{UNICODE.done}{UNICODE.todo}{UNICODE.arrow}{UNICODE.cut}".encode(
             encoding or "ascii"
         )
     except (UnicodeEncodeError, LookupError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grader.report import State
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tui.output.terminal import Symbols
 
 MOST_EXPLAINED = 6
-"""Differing cells that are shown with their explanation; the others are named."""
+"""Groups of differing cells that are shown with their explanation; the others are named."""
 
 WORDS = {
     State.OVER_PERMISSION: "open, should be closed",
@@ -68,13 +69,27 @@ def _cells(report: Report) -> dict[CellKey, Cell]:
 
 
 def _differences(differing: list[Cell], width: int, symbols: Symbols, *, color: bool) -> Iterator[str]:
-    for cell in differing[:MOST_EXPLAINED]:
-        first, *more = wrap(clean(f"! {cell.key}  {WORDS[cell.state]}", symbols), width, "  ", "    ")
-        yield from (paint(line, RED, color=color) for line in (first, *more))
-        for sentence in cell.why:
-            yield from wrap(clean(sentence, symbols), width, "      ", "        ")
-    for cell in differing[MOST_EXPLAINED:]:
-        yield from wrap(clean(f"! {cell.key}  {WORDS[cell.state]}", symbols), width, "  ", "    ")
+    """Cells that differ for the same reason are told together, the first of them with the reason."""
+    groups: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in differing:
+        groups.setdefault(_reason(cell), []).append(cell)
+    for number, group in enumerate(groups.values()):
+        key = group[0].key
+        sources = ", ".join(cell.key.source for cell in group)
+        head = f"! {replace(key, source=sources)}  {WORDS[group[0].state]}"
+        yield from (paint(line, RED, color=color) for line in wrap(clean(head, symbols), width, "  ", "    "))
+        if number < MOST_EXPLAINED:
+            for sentence in group[0].why:
+                yield from wrap(clean(sentence, symbols), width, "      ", "        ")
+
+
+def _reason(cell: Cell) -> tuple[object, ...]:
+    """What cells have in common that differ for the same reason, but for the names of their sources."""
+    sources = {seen.probe.source for seen in cell.observations}
+    why = cell.why
+    for source in sources:
+        why = tuple(sentence.replace(source, "") for sentence in why)
+    return cell.state, cell.key.destination, cell.key.port, cell.key.via, why
 
 
 def _result(report: Report, width: int, *, color: bool) -> list[str]:
