@@ -23,6 +23,7 @@ from labs.sandbox.probing.association import InitAttempt
 from labs.sandbox.probing.attempt import Attempt, DatagramAttempt, Result, StreamAttempt, address_of
 from labs.sandbox.probing.errors import NO_DESCRIPTOR
 from labs.sandbox.probing.icmp import EchoAttempt
+from labs.sandbox.workloads import sctp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,11 +42,19 @@ _TICK_SECONDS = 0.01
 _LONGEST_TICK_SECONDS = 0.05
 _SLICE = 64
 _MOST_AT_ONCE = 1024
+
+
+def _association(address: str, port: int, secret: str) -> Attempt:
+    if sctp.in_kernel():
+        return StreamAttempt(address, port, secret, sctp.IPPROTO_SCTP)
+    return InitAttempt(address, port, secret)
+
+
 _ATTEMPTS: dict[str, Callable[[str, int, str], Attempt]] = {
     "TCP": StreamAttempt,
     "UDP": DatagramAttempt,
     "ICMP": EchoAttempt,
-    "SCTP": InitAttempt,
+    "SCTP": _association,
 }
 
 
@@ -270,9 +279,9 @@ class _Batch:
     def _observe(self, task: _Task, result: Result) -> None:
         took = (time.monotonic() - task.began) * 1000 if task.began else 0.0
         outcome, detail = judge(task.probe, result)
-        who = result.who or (
-            task.probe.destination if outcome is Outcome.OPEN and _named(task.probe) and result.verified else ""
-        )
+        who = result.who
+        if outcome is Outcome.OPEN and result.verified and _named(task.probe):
+            who = who or task.probe.destination  # an echo reply carries no name: the address is the pod's
         self._observations[task.index] = Observation(task.probe, outcome, who, result.seen_as, took, detail)
 
     def _finish_if_done(self) -> None:
@@ -327,22 +336,24 @@ class _Names:
             return source, None
         if isinstance(destination, str):
             return destination, None
-        if source.namespace is None:
-            return f"{probe.source} cannot be a source: it has no network namespace", None
-        if probe.protocol not in _ATTEMPTS:
-            return f"protocol {probe.protocol} cannot be probed (one of {', '.join(_ATTEMPTS)})", None
-        if probe.protocol != "ICMP" and not 0 < probe.port < 65536:
-            return f"{probe.port} is no port", None
+        problem = _refusal(probe, source, destination)
+        if problem or source.namespace is None:
+            return problem or f"{probe.source} cannot be a source: it has no network namespace", None
         address = address_of(destination.addresses, probe.family)
-        if not address:
-            return f"{probe.destination} has no IPv{probe.family} address", None
-        if (
-            not probe.destination.startswith("ip:")
-            and source.addresses
-            and not address_of(source.addresses, probe.family)
-        ):
-            return f"{probe.source} has no IPv{probe.family} address", None
         return "", _Task(index, probe, source.namespace, address)
+
+
+def _refusal(probe: Probe, source: Endpoint, destination: Endpoint) -> str:
+    """Why this probe cannot be made, or nothing."""
+    if probe.protocol not in _ATTEMPTS:
+        return f"protocol {probe.protocol} cannot be probed (one of {', '.join(_ATTEMPTS)})"
+    if probe.protocol != "ICMP" and not 0 < probe.port < 65536:
+        return f"{probe.port} is no port"
+    ends = {probe.destination: destination, probe.source: source}
+    for name, end in ends.items():
+        if end.addresses and not address_of(end.addresses, probe.family):
+            return f"{name} has no IPv{probe.family} address"
+    return "" if destination.addresses else f"{probe.destination} has no address"
 
 
 def _window() -> int:

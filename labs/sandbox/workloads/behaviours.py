@@ -53,7 +53,7 @@ def _plain(pod: PodSpec, request: Request) -> Response:
     return Response(body=f"{reference(pod)}\n".encode())
 
 
-def _netexec(pod: PodSpec, request: Request) -> Response:
+def _netexec(pod: PodSpec, request: Request) -> Response:  # noqa: PLR0911 - one return a path
     address, port = request.client
     match request.path:
         case "/hostname" | "/hostName":

@@ -258,6 +258,13 @@ def _take(buffer: bytearray, length: int) -> bytes | None:
     return body
 
 
+def _chunk_size(line: bytes) -> int:
+    text = line.partition(b";")[0].strip()
+    if not 0 < len(text) <= 8 or text.strip(b"0123456789abcdefABCDEF"):
+        raise _BadRequestError(400, "a chunk has no size")
+    return int(text, 16)
+
+
 def _take_chunks(buffer: bytearray) -> bytes | None:
     """The whole chunked body, or None while it is incomplete."""
     body, at = bytearray(), 0
@@ -265,13 +272,7 @@ def _take_chunks(buffer: bytearray) -> bytes | None:
         end = buffer.find(b"\r\n", at)
         if end < 0:
             break
-        text = bytes(buffer[at:end]).partition(b";")[0].strip()
-        try:
-            size = int(text, 16) if text[:1].isalnum() else -1
-        except ValueError:
-            size = -1
-        if size < 0:
-            raise _BadRequestError(400, "a chunk has no size")
+        size = _chunk_size(bytes(buffer[at:end]))
         if size + len(body) > BODY_LIMIT:
             raise _BadRequestError(413, "the body is longer than 1 MiB")
         if size == 0:

@@ -1,8 +1,8 @@
 """Who answers: the wire form of a probe and of its sealed answer.
 
 A question is one line, `NETDOJO/1 <nonce>`; the answer is `NETDOJO/1 <who> <client> <seal>`, where the seal is an HMAC
-of nonce, name and client under the lab's secret. A server that a learner starts in a pod cannot make one up, and one that
-passes the question on to another pod brings back the other pod's name.
+of nonce, name and client under the lab's secret. A server that a learner starts in a pod cannot make one up, and one
+that passes the question on to another pod brings back the other pod's name.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """SCTP's INIT and INIT ACK in raw packets, for kernels without SCTP sockets (RFC 9260).
 
 An association is never completed: INIT answered by INIT ACK shows that packets pass and that the port is served, and
-firewalls judge the INIT. The question and the sealed answer travel in a parameter whose number tells other stacks to skip
-it (section 3.2.1: highest bits 10). Where the kernel has SCTP sockets they are used instead, and none of this.
+firewalls judge the INIT. The question and the sealed answer travel in a parameter whose number tells other stacks to
+skip it (section 3.2.1: highest bits 10). Where the kernel has SCTP sockets they are used instead, and none of this.
 """
 
 from __future__ import annotations
 
+import functools
 import secrets
 import socket
 import struct
@@ -117,8 +118,18 @@ def reply_to(packet: Packet, served: Callable[[int], bool], secret: str, who: st
     return Packet(packet.destination, packet.source, packet.initiate, INIT_ACK, tag, text)
 
 
+@functools.cache
+def in_kernel() -> bool:
+    """Tell whether the kernel has SCTP sockets (it loads its module for this question, where it has one)."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
+
+
 class Responder:
-    """A raw socket of one family that answers for the SCTP ports of a pod."""
+    """A raw socket of one family that answers for the SCTP ports of a pod, and refuses others if it shall."""
 
     def __init__(
         self,
@@ -127,8 +138,11 @@ class Responder:
         ports: frozenset[int],
         who: str,
         secret: str,
+        *,
+        refuse: bool,
     ) -> None:
         self._loop = loop
+        self._refuse = refuse
         self._socket = raw
         self._ports = ports
         self._who = who
@@ -147,7 +161,7 @@ class Responder:
                 packet = unpack(payload_of(self._socket.family, data))
                 client = identity.plain_address(sender[0])
                 reply = packet and reply_to(packet, self._ports.__contains__, self._secret, self._who, client)
-                if reply:
+                if reply and (reply.chunk != ABORT or self._refuse):
                     self._socket.sendto(reply.pack(), (sender[0], 0))
             except BlockingIOError:
                 return

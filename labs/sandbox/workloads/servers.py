@@ -8,8 +8,12 @@ import socket
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
-from labs.sandbox.workloads import identity
-from labs.sandbox.workloads.behaviours import behaviour_of, reference, served_ports
+from labs.sandbox.workloads import identity, sctp
+from labs.sandbox.workloads.behaviours import Behaviour, behaviour_of, reference, served_ports
+from labs.sandbox.workloads.datagram import DatagramServer
+from labs.sandbox.workloads.dns import DnsConnection, Resolver
+from labs.sandbox.workloads.http import HttpConnection
+from labs.sandbox.workloads.plain import PlainConnection
 from labs.sandbox.workloads.stream import StreamServer
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from labs.sandbox.network.netns import NetworkNamespace
     from labs.sandbox.runtime import ContainerSpec, PodSpec, ServedPort
+    from labs.sandbox.workloads.records import Records
 
     class Closable(Protocol):
         """Anything that a pod's servers hold open."""
@@ -28,57 +33,88 @@ if TYPE_CHECKING:
 
 
 BACKLOG = 4096
+_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE ")
 
 
 class Servers:
-    """Everything that answers in one pod."""
+    """Everything that answers in one pod.
 
-    def __init__(self) -> None:
+    Attributes:
+        serves_dns: True for a pod of the cluster's DNS; only there `publish` matters.
+    """
+
+    def __init__(self, namespace: NetworkNamespace, pod: PodSpec, loop: asyncio.AbstractEventLoop, secret: str) -> None:
+        self.serves_dns = False
+        self._namespace = namespace
+        self._pod = pod
+        self._who = reference(pod)
+        self._loop = loop
+        self._secret = secret
+        self._resolver = Resolver()
         self._open: list[Closable] = []
 
-    def add(self, server: Closable) -> None:
-        """Take over a server."""
-        self._open.append(server)
+    def publish(self, records: Records) -> None:
+        """Give the names of the cluster to this pod's DNS server; nothing happens in other pods."""
+        self._resolver.records = records
 
     def close(self) -> None:
         """Stop answering and drop all connections. Twice is once."""
         while self._open:
             self._open.pop().close()
 
+    def listen(self, container: ContainerSpec, port: ServedPort, log: Callable[[str], None]) -> None:
+        """Answer on one TCP or UDP port (or SCTP, where the kernel has it).
 
-class DatagramServer:
-    """A bound UDP socket; `reply` gets each datagram with its sender and makes the answer (empty: none)."""
+        Raises:
+            OSError: no socket could be made.
+        """
+        behaviour = behaviour_of(container.image)
+        dns = behaviour.dns and port.number == 53
+        self.serves_dns |= dns
+        kind = socket.SOCK_DGRAM if port.protocol == "UDP" else socket.SOCK_STREAM
+        protocol = sctp.IPPROTO_SCTP if port.protocol == "SCTP" else 0
+        try:
+            bound = bind(self._namespace, kind, port.number, protocol)
+        except OSError as problem:
+            if problem.errno != errno.EADDRINUSE:
+                raise
+            log(f"bind() to 0.0.0.0:{port.number} failed (98: Address already in use)")
+            return
+        if port.protocol == "UDP":
+            other = self._query if dns else functools.partial(_words, self._pod)
+            reply = functools.partial(_datagram, who=self._who, secret=self._secret, other=other)
+            self._open.append(DatagramServer(self._loop, bound, reply))
+            return
+        bound.listen(BACKLOG)
+        talk: Callable[..., asyncio.Protocol] = functools.partial(_talk, behaviour=behaviour, pod=self._pod, log=log)
+        if dns:
+            talk = self._dns_connection
+        self._open.append(StreamServer(self._loop, bound, who=self._who, secret=self._secret, talk=talk))
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        bound: socket.socket,
-        reply: Callable[[bytes, str, int], bytes],
-    ) -> None:
-        self._loop = loop
-        self._socket = bound
-        self._reply = reply
-        loop.add_reader(bound.fileno(), self._ready)
+    def answer_inits(self, ports: frozenset[int]) -> None:
+        """Answer on SCTP ports by raw packets.
 
-    def close(self) -> None:
-        """Stop answering."""
-        self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
-
-    def _ready(self) -> None:
-        for _ in range(128):
+        Raises:
+            OSError: no socket could be made.
+        """
+        for family in (socket.AF_INET, socket.AF_INET6):
             try:
-                data, sender = self._socket.recvfrom(65535)
-            except BlockingIOError:
-                return
-            except OSError:  # an earlier answer found its client gone
-                continue
-            answer = self._reply(data, identity.plain_address(sender[0]), sender[1])
-            if answer:
-                try:
-                    self._socket.sendto(answer, sender)
-                except OSError:  # the way back is closed: for a datagram that is silence
+                raw = self._namespace.socket(family, socket.SOCK_RAW, sctp.IPPROTO_SCTP)
+            except OSError as problem:
+                if problem.errno == errno.EAFNOSUPPORT:
                     continue
+                raise
+            # A node's namespace may hold several pods: none of them may refuse what another one serves.
+            refuse = not self._pod.host_network
+            self._open.append(sctp.Responder(self._loop, raw, ports, self._who, self._secret, refuse=refuse))
+
+    def _query(self, data: bytes, address: str, port: int) -> bytes:
+        del address, port
+        return self._resolver.over_udp(data)
+
+    def _dns_connection(self, first: bytes, client: tuple[str, int], server: tuple[str, int]) -> DnsConnection:
+        del first, client, server
+        return DnsConnection(self._resolver.over_tcp)
 
 
 def start(
@@ -90,58 +126,27 @@ def start(
 ) -> Servers:
     """Answer on every port that the pod's containers serve, on all addresses of both families.
 
-    Two containers that serve the same port: the first has it, and `log` gets the second one's complaint, as in a real pod.
+    Two containers that serve the same port: the first has it, and `log` gets the second one's complaint, as in a real
+    pod. A pod of the cluster's DNS answers SERVFAIL until its names are published.
 
     Raises:
         grader.errors.InfrastructureError: no socket could be made.
     """
-    servers = Servers()
+    servers = Servers(namespace, pod, loop, nonce_secret)
+    inits = set()
     try:
         for container in pod.containers:
             for port in served_ports(container):
-                _listen(servers, namespace, pod, container, port, loop, nonce_secret, log)
+                if port.protocol == "SCTP" and not sctp.in_kernel():
+                    inits.add(port.number)
+                else:
+                    servers.listen(container, port, log)
+        if inits:
+            servers.answer_inits(frozenset(inits))
     except OSError as problem:
         servers.close()
         raise InfrastructureError(f"cannot listen in pod {reference(pod)}: {problem.strerror}") from problem
     return servers
-
-
-def _listen(
-    servers: Servers,
-    namespace: NetworkNamespace,
-    pod: PodSpec,
-    container: ContainerSpec,
-    port: ServedPort,
-    loop: asyncio.AbstractEventLoop,
-    secret: str,
-    log: Callable[[str], None],
-) -> None:
-    who = reference(pod)
-    behaviour = behaviour_of(container.image)
-    kind = socket.SOCK_DGRAM if port.protocol == "UDP" else socket.SOCK_STREAM
-    try:
-        bound = bind(namespace, kind, port.number)
-    except OSError as problem:
-        if problem.errno != errno.EADDRINUSE:
-            raise
-        log(f"bind() to 0.0.0.0:{port.number} failed (98: Address already in use)")
-        return
-    if port.protocol == "UDP":
-        servers.add(DatagramServer(loop, bound, functools.partial(_datagram, pod, secret)))
-        return
-    bound.listen(BACKLOG)
-    servers.add(
-        StreamServer(
-            loop,
-            bound,
-            who=who,
-            secret=secret,
-            respond=functools.partial(behaviour.respond, pod),
-            web=behaviour.web,
-            banner=behaviour.banner,
-            log=log,
-        )
-    )
 
 
 def bind(namespace: NetworkNamespace, kind: int, port: int, protocol: int = 0) -> socket.socket:
@@ -167,12 +172,30 @@ def bind(namespace: NetworkNamespace, kind: int, port: int, protocol: int = 0) -
     return made
 
 
-def _datagram(pod: PodSpec, secret: str, data: bytes, address: str, port: int) -> bytes:
-    """Answer a probe, netexec's commands, or send the bytes back with the pod's name."""
-    who = reference(pod)
+def _talk(
+    first: bytes,
+    client: tuple[str, int],
+    server: tuple[str, int],
+    *,
+    behaviour: Behaviour,
+    pod: PodSpec,
+    log: Callable[[str], None],
+) -> asyncio.Protocol:
+    if behaviour.web or first.startswith(_METHODS):
+        return HttpConnection(functools.partial(behaviour.respond, pod), client, server, log)
+    log(f"{client[0]}:{client[1]} connected")
+    return PlainConnection(f"{reference(pod)}\n".encode(), behaviour.banner)
+
+
+def _datagram(
+    data: bytes, address: str, port: int, *, who: str, secret: str, other: Callable[[bytes, str, int], bytes]
+) -> bytes:
     fresh = identity.read_question(data)
-    if fresh:
-        return identity.answer(secret, fresh, who, address)
+    return identity.answer(secret, fresh, who, address) if fresh else other(data, address, port)
+
+
+def _words(pod: PodSpec, data: bytes, address: str, port: int) -> bytes:
+    """Netexec's commands over UDP; anything else comes back with the pod's name."""
     match data.strip().split(b" ", 1):
         case [b"hostname" | b"hostName"]:
             return pod.name.encode()
@@ -181,4 +204,4 @@ def _datagram(pod: PodSpec, secret: str, data: bytes, address: str, port: int) -
         case [b"echo", text]:
             return text
         case _:
-            return f"{who} ".encode() + data
+            return f"{reference(pod)} ".encode() + data[:1024]

@@ -5,63 +5,25 @@ A probe is answered without asyncio's transports: a check opens hundreds of them
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import socket
 from typing import TYPE_CHECKING
 
 from labs.sandbox.workloads import identity
-from labs.sandbox.workloads.http import HttpConnection, Request, Response
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
+
+    Talk = Callable[[bytes, tuple[str, int], tuple[str, int]], asyncio.Protocol]
 
 SPEAK_SECONDS = 15.0
 """How long a client may stay silent after it has connected."""
 
-IDLE_SECONDS = 300.0
 REST_SECONDS = 0.1
 MOST_CONNECTIONS = 1024
 """Connections that one port holds at once; more are closed as they come."""
-
-_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE ")
-
-
-class PlainConnection(asyncio.Protocol):
-    """Bytes that are no HTTP come back as they are, after a line that names the pod (or the image's own answer)."""
-
-    def __init__(self, greeting: bytes, banner: bytes) -> None:
-        self._greeting = greeting
-        self._banner = banner
-        self._transport: asyncio.Transport
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Part of `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type that asyncio leaves open
-        self._transport = transport
-        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, transport.close)
-        if not self._banner:
-            transport.write(self._greeting)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Part of `asyncio.Protocol`."""
-        del exc
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """Part of `asyncio.Protocol`."""
-        self._transport.write(self._banner or data)
-
-    def pause_writing(self) -> None:
-        """Part of `asyncio.Protocol`."""
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Part of `asyncio.Protocol`."""
-        self._transport.resume_reading()
 
 
 class StreamServer:
@@ -71,10 +33,7 @@ class StreamServer:
         listener: bound, listening and non-blocking.
         who: the name that answers carry.
         secret: seals the answers to probes.
-        respond: makes the HTTP answers.
-        web: only HTTP is spoken.
-        banner: see `behaviours.Behaviour`.
-        log: takes a line for each request.
+        talk: makes the protocol for a connection that is no probe, from the first bytes and both ends.
     """
 
     def __init__(
@@ -84,19 +43,13 @@ class StreamServer:
         *,
         who: str,
         secret: str,
-        respond: Callable[[Request], Response],
-        web: bool,
-        banner: bytes,
-        log: Callable[[str], None],
+        talk: Talk,
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._who = who
         self._secret = secret
-        self._respond = respond
-        self._web = web
-        self._banner = banner
-        self._log = log
+        self._talk = talk
         self._silent: dict[int, tuple[socket.socket, str, asyncio.TimerHandle]] = {}
         self._transports: set[asyncio.Transport] = set()
         loop.add_reader(listener.fileno(), self._accept)
@@ -177,14 +130,12 @@ class StreamServer:
         return True
 
     def _converse(self, made: socket.socket, client: str, first: bytes) -> None:
-        peer, here = made.getpeername(), made.getsockname()
-        connection: asyncio.Protocol
-        if self._web or first.startswith(_METHODS):
-            server = (identity.plain_address(here[0]), here[1])
-            connection = HttpConnection(self._respond, (client, peer[1]), server, self._log)
-        else:
-            self._log(f"{client}:{peer[1]} connected")
-            connection = PlainConnection(f"{self._who}\n".encode(), self._banner)
+        try:
+            peer, here = made.getpeername(), made.getsockname()
+        except OSError:  # it has gone
+            made.close()
+            return
+        connection = self._talk(first, (client, peer[1]), (identity.plain_address(here[0]), here[1]))
         self._loop.create_task(self._hand_over(made, connection))
 
     async def _hand_over(self, made: socket.socket, connection: asyncio.Protocol) -> None:
