@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grader.grade import grade
+from grader.grade import cells_of, grade
 from grader.report import State
 from labs.session import in_namespace, objects_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from content.model import Lab, Mistake
+    from content.model import Lab
     from grader.ports import Cluster, Manifest
     from grader.report import Report, TaskReport
     from labs.session import LabSession
@@ -64,12 +64,17 @@ def answers(lab: Lab) -> Iterator[tuple[str, tuple[Manifest, ...]]]:
 
 async def _claim(lab: Lab, cluster: Cluster, name: str, number: int) -> Claim:
     report = await grade(lab, cluster, explain=False)
-    problems = tuple(judge(lab, name, report))
+    snapshot = await cluster.snapshot()
+
+    def cells(arrows: Iterable[str]) -> frozenset[str]:
+        return frozenset(str(key) for arrow in arrows for key in cells_of(lab, snapshot, arrow))
+
+    problems = tuple(judge(lab, name, report, cells))
     return Claim(lab.id, name, number, held=not problems, problems=problems)
 
 
-def judge(lab: Lab, name: str, report: Report) -> Iterator[str]:
-    """What a report shows that the lab does not claim."""
+def judge(lab: Lab, name: str, report: Report, cells: Callable[[Iterable[str]], frozenset[str]]) -> Iterator[str]:
+    """What a report shows that the lab does not claim; `cells` gives the matrix cells that arrows mean."""
     if name == "start":
         for task in report.tasks:
             if task.held:
@@ -77,23 +82,17 @@ def judge(lab: Lab, name: str, report: Report) -> Iterator[str]:
             elif task.earned:
                 yield f"task {task.id} earns {task.earned} points at the untouched start"
         return
-    mistake = lab.spec.mistakes.get(name)
+    fails = lab.spec.mistakes[name].fails if name in lab.spec.mistakes else {}
     for task in report.tasks:
-        yield from _judge_task(mistake, name, task)
-
-
-def _judge_task(mistake: Mistake | None, name: str, task: TaskReport) -> Iterator[str]:
-    failure = mistake.fails.get(task.id) if mistake else None
-    opened, closed = _differing(task, State.OVER_PERMISSION), _differing(task, State.OVER_RESTRICTION)
-    if failure is None:
-        if not task.held:
-            cells = ", ".join(sorted(opened | closed)) or "no cell differs"
-            yield f"task {task.id} fails with {name}: {cells}"
-        return
-    if task.held:
-        yield f"task {task.id} passes with the mistake {name}, and should fail"
-    yield from _compare(f"task {task.id}: opens", opened, frozenset(failure.opens))
-    yield from _compare(f"task {task.id}: closes", closed, frozenset(failure.closes))
+        opened, closed = _differing(task, State.OVER_PERMISSION), _differing(task, State.OVER_RESTRICTION)
+        if task.id not in fails:
+            if not task.held:
+                yield f"task {task.id} fails with {name}: {', '.join(sorted(opened | closed)) or 'no cell differs'}"
+            continue
+        if task.held:
+            yield f"task {task.id} passes with the mistake {name}, and should fail"
+        yield from _compare(f"task {task.id}: opens", opened, cells(fails[task.id].opens))
+        yield from _compare(f"task {task.id}: closes", closed, cells(fails[task.id].closes))
 
 
 def _differing(task: TaskReport, state: State) -> frozenset[str]:

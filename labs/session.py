@@ -147,18 +147,19 @@ class LabSession:
             ArrowError: the text is no arrow.
             UsageError: it covers no cell of this lab.
         """
-        from grader.grade import cells_of
+        from grader.grade import cells_of, explain_cell
 
         cluster = await self.cluster()
         snapshot = await cluster.snapshot()
         keys = cells_of(self.lab, snapshot, arrow)
         if not keys:
             raise UsageError(f"no cell of this lab is {arrow!r}", remedy="netdojo lab matrix shows them all")
-        return tuple(line for key in keys for line in await self.explain(key))
+        return tuple(line for key in keys for line in explain_cell(self.lab, snapshot, key))
 
     async def predict(self, manifest: str) -> Prediction:
         """What applying this text would do to the matrix."""
         from grader.grade import observe
+
         from grader.simulate import SimulatedCluster
 
         try:

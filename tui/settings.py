@@ -21,16 +21,18 @@ class Settings(BaseModel):
 
     backend: Literal["auto", "sandbox"] = "auto"
     """Where labs run (`--on` wins). `auto` takes the sandbox."""
-    theme: str = ""
-    """A Textual theme's name; empty for netdojo's own dark one."""
-    animations: bool = True
+    theme: Literal["dark", "light", "contrast"] = "dark"
+    """How the app looks."""
+    animation: bool = True
     """Whether the app moves things smoothly; off is kinder to slow lines."""
+    watch: bool = True
+    """Whether a lab's matrix follows changes by itself."""
 
 
 def load(file: Path) -> Settings:
     """Read the settings; a missing file means the defaults.
 
-    `NETDOJO_BACKEND`, `NETDOJO_THEME` and `NETDOJO_ANIMATIONS` win over the file.
+    `NETDOJO_BACKEND`, `NETDOJO_THEME`, `NETDOJO_ANIMATION` and `NETDOJO_WATCH` win over the file.
 
     Raises:
         BrokenContentError: the file, or a variable, is not what it should be.
@@ -50,3 +52,19 @@ def load(file: Path) -> Settings:
     except ValidationError as error:
         defects = [Defect(file, 0, f"setting {'.'.join(map(str, e['loc']))}: {e['msg']}") for e in error.errors()]
         raise BrokenContentError(defects) from error
+
+
+def save(file: Path, settings: Settings) -> None:
+    """Write the settings that differ from the defaults; what the file had besides them is not kept.
+
+    Raises:
+        OSError: the file cannot be written; the old one stays.
+    """
+    from labs.store import write_atomically
+
+    changed = settings.model_dump(exclude_defaults=True)
+    lines = [
+        f"{name} = {str(value).lower() if isinstance(value, bool) else f'{value!r}'}" for name, value in changed.items()
+    ]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, "\n".join([*lines, ""]))

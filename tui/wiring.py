@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,40 @@ if TYPE_CHECKING:
     from labs.base import Backend
     from labs.progress import ProgressStore
     from labs.session import LabSession
+    from tui.services import AppSettings, Machine
     from tui.settings import Settings
 
 
 class Services:
-    """What both front ends work with; parts are made when they are first asked for."""
+    """What both front ends work with (`tui.services.Services`); parts are made when they are first asked for."""
 
     def __init__(self, backend: str = "auto") -> None:
         self._backend = backend
+        self._sessions: dict[str, LabSession] = {}
 
     @property
-    def settings(self) -> Settings:
-        """The user's settings."""
-        return _settings()
+    def settings(self) -> AppSettings:
+        """The part of the settings that the app uses."""
+        from tui.services import AppSettings
+
+        known = _settings()
+        return AppSettings(known.theme, known.animation, known.watch)
+
+    def remember(self, settings: AppSettings) -> None:
+        """Keep changed settings for the next start."""
+        from labs.store import explained, folders
+        from tui.settings import save
+
+        file = folders().config / "config.toml"
+        with explained("write", file):
+            save(file, _settings().model_copy(update=asdict(settings)))
+        _settings.cache_clear()
+
+    async def machine(self) -> Machine:
+        """What can run here, as the app shows it; looks in a thread."""
+        import asyncio
+
+        return await asyncio.to_thread(_machine)
 
     @property
     def progress(self) -> ProgressStore:
@@ -46,20 +68,23 @@ class Services:
         """
         return find_lab(name)
 
-    def session(self, lab: Lab, *, name: str = "", record: bool = True, work: Path | None = None) -> LabSession:
-        """A lab with the backend that this user wants."""
+    def session(self, lab: Lab) -> LabSession:
+        """A lab with the backend that this user wants; the same session each time."""
         from labs.session import LabSession
         from labs.store import cluster_folder, folders
 
-        name = name or lab.id
-        return LabSession(
-            lab,
-            backend(self._backend, lab),
-            cluster_folder(name),
-            work or folders().data / "work" / lab.id,
-            self.progress if record else None,
-            name=name,
-        )
+        if lab.id not in self._sessions:
+            work = folders().data / "work" / lab.id
+            place = backend(self._backend, lab)
+            self._sessions[lab.id] = LabSession(lab, place, cluster_folder(lab.id), work, self.progress)
+        return self._sessions[lab.id]
+
+    def trial(self, lab: Lab, name: str, work: Path) -> LabSession:
+        """A session that does not count: a cluster of its own under this name, nothing recorded."""
+        from labs.session import LabSession
+        from labs.store import cluster_folder
+
+        return LabSession(lab, backend(self._backend, lab), cluster_folder(name), work, name=name)
 
 
 def services(backend: str = "auto") -> Services:
@@ -96,7 +121,6 @@ def find_lab(name: str) -> Lab:
         UsageError: there is none; names the nearest ids.
         BrokenContentError: it is there and defective.
     """
-    import difflib
     from pathlib import Path
 
     from content import load
@@ -106,12 +130,16 @@ def find_lab(name: str) -> Lab:
         if not (folder / "lab.yaml").is_file():
             raise UsageError(f"{name} is no lab: it has no lab.yaml", remedy="name a lab's id or its folder")
         return load.load_lab(folder)
-    known = load.lab_ids()
-    if name in known:
-        return load.find_lab(name)
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"there is no lab {name!r}", remedy=f"{hint}netdojo lab list shows them all")
+    return load.find_lab(name)
+
+
+def _machine() -> Machine:
+    from labs import registry
+    from tui.services import Machine
+
+    able = registry.load("sandbox").can()
+    word = f"sandbox simulated ({able.dataplane})" if able.simulated else f"sandbox ready ({able.dataplane})"
+    return Machine(word, simulated=able.simulated)
 
 
 @cache

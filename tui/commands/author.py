@@ -21,10 +21,10 @@ def lint(folders: tuple[str, ...], output: str) -> int:
     import json
     from pathlib import Path
 
-    from content.load import courses_folder
+    from content.load import SHIPPED
     from content.validate import lint as examine
 
-    roots = [Path(folder) for folder in folders] or sorted(path for path in courses_folder().iterdir() if path.is_dir())
+    roots = [Path(folder) for folder in folders] or sorted(path for path in SHIPPED.iterdir() if path.is_dir())
     defects = [defect for root in roots for defect in examine(root)]
     if output == "json":
         rows = [
@@ -48,9 +48,10 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
     """Prove LABS (all shipped when left out): start fails, solution passes, mistakes fail where they say."""
     import json
     import os
+    import tempfile
+    from pathlib import Path
 
-    from content.load import lab_ids
-
+    from content.load import lab_folders
     from labs.author import prove
     from tui import wiring
 
@@ -58,10 +59,11 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
     services = wiring.services(backend)
     claims = []
     progress = narrate()
-    for name in labs or lab_ids():
+    for name in labs or lab_folders():
         lab = services.lab(name)
-        session = services.session(lab, name=f"proof-{os.getpid()}-{lab.id}"[:60].rstrip("-"), record=False)
-        claims += perform(prove(session, rounds, progress))
+        with tempfile.TemporaryDirectory(prefix="netdojo-proof-") as work:
+            session = services.trial(lab, f"proof-{os.getpid()}-{lab.id}"[:60].rstrip("-"), Path(work))
+            claims += perform(prove(session, rounds, progress))
     done()
     broken = [claim for claim in claims if not claim.held]
     if output == "json":

@@ -39,7 +39,7 @@ def demo(output: str) -> int:
         click.echo(text, err=output == "json")
 
     with tempfile.TemporaryDirectory(prefix="netdojo-demo-") as folder:
-        session = services.session(services.lab(LAB), name=f"demo-{os.getpid()}", record=False, work=Path(folder))
+        session = services.trial(services.lab(LAB), f"demo-{os.getpid()}", Path(folder))
         data = perform(_show(session, say))
     seconds = round(time.monotonic() - began, 1)
     say(f"\nEverything is cleaned up; {seconds} s in all. Next: netdojo (the app), or netdojo lab list.")

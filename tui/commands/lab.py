@@ -273,11 +273,11 @@ def stop(name: str, backend: str, everything: bool) -> None:
 
 
 def _running_labs() -> list[str]:
-    from content.load import lab_ids
-
+    from content.load import lab_folders
     from labs.store import cluster_names
 
-    return [found for found in cluster_names() if found in lab_ids()]
+    known = lab_folders()
+    return [found for found in cluster_names() if found in known]
 
 
 def _session(name: str, backend: str, *, running: bool = True) -> LabSession:

@@ -17,16 +17,22 @@ def read(names: Iterable[str]) -> list[Manifest]:
         UsageError: a path that is not there.
         BrokenContentError: with file and line.
     """
+    return [item for item, _file, _line in read_located(names)]
+
+
+def read_located(names: Iterable[str]) -> list[tuple[Manifest, str, int]]:
+    """As `read`, each object with its file and the line on which it starts (`-` for standard input)."""
     import sys
     from pathlib import Path
 
     from content.errors import UsageError
     from content.yamlio import read_manifests
 
-    objects: list[Manifest] = []
+    objects: list[tuple[Manifest, str, int]] = []
     for name in names:
         if name == "-":
-            objects += (item for item, _line in read_manifests(sys.stdin.read()))
+            found = read_manifests(sys.stdin.read(), file=Path("-"))
+            objects += ((item, "-", line) for item, line in found)
             continue
         path = Path(name)
         if not path.exists():
@@ -35,5 +41,5 @@ def read(names: Iterable[str]) -> list[Manifest]:
             sorted(f for f in path.rglob("*") if f.suffix in {".yaml", ".yml", ".json"}) if path.is_dir() else [path]
         )
         for file in files:
-            objects += (item for item, _line in read_manifests(file))
+            objects += ((item, str(file), line) for item, line in read_manifests(file))
     return objects

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from content.errors import BrokenContentError
-from tui.settings import Settings, load
+from tui.settings import Settings, load, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,8 @@ def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
 
 def test_the_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "config.toml"
-    file.write_text('theme = "light"\nanimations = false\n')
-    assert load(file) == Settings(theme="light", animations=False)
+    file.write_text('theme = "light"\nanimation = false\n')
+    assert load(file) == Settings(theme="light", animation=False)
     monkeypatch.setenv("NETDOJO_THEME", "dark")
     assert load(file).theme == "dark"
 
@@ -29,7 +29,7 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: 
         ("theme = ", "cannot be read"),
         ("colour = 1", "colour"),
         ('backend = "moon"', "backend"),
-        ("animations = 7.5", "animations"),
+        ("animation = 7.5", "animation"),
     ],
 )
 def test_a_broken_file_is_named_with_its_cause(tmp_path: Path, text: str, cause: str) -> None:
@@ -38,3 +38,10 @@ def test_a_broken_file_is_named_with_its_cause(tmp_path: Path, text: str, cause:
     with pytest.raises(BrokenContentError, match=cause) as caught:
         load(file)
     assert caught.value.defects[0].file == file
+
+
+def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "config.toml"
+    for settings in (Settings(), Settings(theme="contrast", watch=False), Settings(backend="sandbox")):
+        save(file, settings)
+        assert load(file) == settings
