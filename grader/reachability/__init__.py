@@ -1,7 +1,11 @@
 """Who reaches whom, and why: read from the normal form of `grader.policy` only.
 
-- `verdict`   the plain data: `Flow`, `Decision`, `Verdict`
-- `world`     objects to a `World` that answers questions
-- `matrix`    all pairs
-- `explain`   hop by hop: the deciding policy and rule, the near misses
+- `verdict`    the plain data: `Flow`, `Decision`, `Verdict`, `Explanation`
+- `world`      objects to a `World` that answers questions
+- `endpoints`  names and addresses to what policies see of them; Services to the pods behind
+- `judge`      one direction of one packet; what the specification leaves open
+- `matrix`     all pairs, by sets of endpoints (`bits`)
+- `explain`    hop by hop: the deciding policy and rule; `near`: the near misses
+- `names`      what people type for an endpoint
+- `cases`      known cells of conformance suites against verdicts
 """

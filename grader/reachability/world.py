@@ -33,6 +33,12 @@ class World:
         self.endpoints = Endpoints(objects, hosts or {})
         self.book = compile_policies(objects.policies)
 
+    @property
+    def family(self) -> int:
+        """The IP family that pods have: 6 where every address is an IPv6 one, else 4."""
+        versions = {address.version for pod in self.objects.pods for address in pod.addresses}
+        return 6 if versions == {6} else 4
+
     def verdict(self, flow: Flow) -> Verdict:
         """Return what both directions decide.
 
