@@ -1,1 +1,22 @@
-"""To be described."""
+"""The Kubernetes API that real kubectl talks to.
+
+Without a socket (no aiohttp; used in process by the controllers and the control protocol):
+
+- `kinds`       one entry a kind: names, scope, columns, defaults, validation, status
+- `resources`   create, update, patch, delete over the store, with everything a real server does to an object
+- `apply`       `kubectl apply` in process
+- `schema`      field tables: unknown fields, types, merge keys (`data/`, made by `tools/make_schemas.py`)
+- `defaults/`, `validate/`, `columns`   what a kind's entry names
+- `patch`, `ownership`   JSON, merge and strategic patches; server-side apply
+- `selectors`, `quantity`, `status`   label and field selectors; quantities; refusals in Kubernetes' words
+
+With a socket:
+
+- `server`      authentication, limits, routing: `Api(store, controllers, runtime, token=…)`
+- `requests`    one request: path, verb, options
+- `answers`     JSON, YAML, Table
+- `watching`    watches with bookmarks
+- `streams`     exec over WebSocket, logs
+- `discovery`, `openapi`   what kubectl asks first
+- `kubeconfig`  the file that points kubectl here
+"""

@@ -1,0 +1,154 @@
+"""JSON patch, merge patch and strategic merge patch.
+
+Source of strategic merging: k8s.io/apimachinery `pkg/util/strategicpatch`.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from labs.sandbox.api import schema
+from labs.sandbox.api.status import ApiError, bad_request
+
+if TYPE_CHECKING:
+    from grader.ports import Manifest
+
+_MAX_OPERATIONS = 10_000
+
+
+def merge(target: Any, patch: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
+    """A JSON merge patch (RFC 7386) applied."""
+    if depth > schema.MAX_DEPTH:
+        raise bad_request("json: exceeded max depth")
+    if not isinstance(patch, dict):
+        return patch
+    made = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            made.pop(key, None)
+        else:
+            made[key] = merge(made.get(key), value, depth + 1)
+    return made
+
+
+def json_patch(target: Manifest, operations: Any) -> Manifest:  # noqa: ANN401 - JSON
+    """A JSON patch (RFC 6902) applied.
+
+    Raises:
+        ApiError: it is no patch (400), or it does not fit the object (422).
+    """
+    import jsonpatch  # noqa: PLC0415 - few requests need it
+    from jsonpointer import JsonPointerException  # noqa: PLC0415
+
+    if not isinstance(operations, list):
+        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    if len(operations) > _MAX_OPERATIONS:
+        detail = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
+        raise ApiError(413, "RequestEntityTooLarge", detail)
+    try:
+        made: Manifest = jsonpatch.apply_patch(copy.deepcopy(target), operations)
+    except jsonpatch.JsonPatchTestFailed as error:
+        path = next((o.get("path", "") for o in operations if o.get("op") == "test"), "")
+        raise ApiError(422, "Invalid", f"testing value {path} failed", {}) from error
+    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError) as error:
+        raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
+    return made
+
+
+def strategic(target: Manifest, patch: Any, type_name: str) -> Manifest:  # noqa: ANN401 - JSON
+    """A strategic merge patch applied to an object of a known type.
+
+    Raises:
+        ApiError: 400, the patch has not the object's form.
+    """
+    if not isinstance(patch, dict):
+        raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+    return _map(target, patch, type_name, 0)
+
+
+def _map(target: Manifest, patch: Manifest, type_name: str, depth: int) -> Manifest:
+    if depth > schema.MAX_DEPTH:
+        raise bad_request("json: exceeded max depth")
+    directive = patch.get("$patch")
+    if directive == "replace":
+        return {key: value for key, value in patch.items() if key != "$patch"}
+    if directive == "delete":
+        return {}
+    if directive not in {None, "merge"}:
+        raise bad_request(f"Unknown patch type found: {directive}")
+    known = schema.fields(type_name)
+    made = dict(target)
+    retained = patch.get("$retainKeys")
+    if isinstance(retained, list):
+        made = {key: value for key, value in made.items() if key in retained}
+    for key, value in patch.items():
+        if key.startswith("$setElementOrder/"):
+            continue
+        if key.startswith("$deleteFromPrimitiveList/"):
+            name = key.partition("/")[2]
+            if isinstance(made.get(name), list):
+                made[name] = [item for item in made[name] if item not in value]
+            continue
+        if key in {"$patch", "$retainKeys"}:
+            continue
+        if value is None:
+            made.pop(key, None)
+            continue
+        field = known.get(key, schema.Field("any"))
+        made[key] = _value(made.get(key), value, field, depth + 1)
+    for key, order in patch.items():
+        name = key.partition("/")[2]
+        if key.startswith("$setElementOrder/") and isinstance(made.get(name), list):
+            made[name] = _ordered(made[name], order, known.get(name, schema.Field("any")))
+    return made
+
+
+def _value(current: Any, patch: Any, field: schema.Field, depth: int) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(patch, dict):
+        inner = field.type[1:] if field.type.startswith("@") else ""
+        if field.type.startswith(("{}", "any")) and not any(key.startswith("$") for key in patch):
+            return merge(current, patch, depth)
+        return _map(current if isinstance(current, dict) else {}, patch, inner, depth)
+    if isinstance(patch, list) and field.merged:
+        return _list(current if isinstance(current, list) else [], patch, field, depth)
+    return patch
+
+
+def _list(current: list[Any], patch: list[Any], field: schema.Field, depth: int) -> list[Any]:
+    if not field.merge_key:
+        return [*current, *(item for item in patch if item not in current)]
+    if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
+        return [item for item in patch if not (isinstance(item, dict) and "$patch" in item)]
+    made, key, inner = list(current), field.merge_key, field.type.removeprefix("[]@")
+    for item in patch:
+        if not isinstance(item, dict):
+            raise bad_request(f"expected a map in a list merged by {key}")
+        if key not in item and item.get("$patch") != "delete":
+            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+        place = next((n for n, old in enumerate(made) if old.get(key) == item.get(key)), None)
+        if item.get("$patch") == "delete":
+            made = [old for old in made if old.get(key) != item.get(key)]
+        elif place is None:
+            made.append(_map({}, item, inner, depth))
+        else:
+            made[place] = _map(made[place], item, inner, depth)
+    return made
+
+
+def _ordered(items: list[Any], order: list[Any], field: schema.Field) -> list[Any]:
+    """The patch's order for what it names; what it does not name keeps its place relative to the others."""
+    key = field.merge_key
+
+    def identity(item: Any) -> Any:  # noqa: ANN401 - JSON
+        return item.get(key) if key and isinstance(item, dict) else item
+
+    wanted = [identity(item) for item in order]
+    named = sorted((item for item in items if identity(item) in wanted), key=lambda item: wanted.index(identity(item)))
+    others = [item for item in items if identity(item) not in wanted]
+    made: list[Any] = []
+    position = {id(item): n for n, item in enumerate(items)}
+    while named or others:
+        take_other = others and (not named or position[id(others[0])] < position[id(named[0])])
+        made.append(others.pop(0) if take_other else named.pop(0))
+    return made
