@@ -43,19 +43,20 @@ async def ask(door: Door, do: str, seconds: float = _QUICK, **arguments: Any) ->
             remedy="stop it and start it again; if the machine is very busy, try once more",
         ) from None
     except (OSError, asyncio.IncompleteReadError, ValueError) as error:
-        raise _gone(str(error)) from error
+        raise gone(str(error)) from error
     answer = json.loads(raw) if raw.endswith(b"\n") else None
     if not isinstance(answer, dict):
-        raise _gone("it ended in the middle of an answer")
+        raise gone("it ended in the middle of an answer")
     if "error" in answer:
         raise wire.unpack_error(answer["error"])
     return answer.get("ok")
 
 
-def _gone(detail: str) -> ClusterGoneError:
+def gone(detail: str, name: str = "") -> ClusterGoneError:
+    """The error of a cluster that does not answer any more."""
     return ClusterGoneError(
-        f"the cluster does not answer any more ({detail})",
-        remedy="its process has ended: start it again; its objects begin anew, your own files are untouched",
+        f"the cluster {name or 'that was here'} does not answer any more ({detail})",
+        remedy="start it again: its objects begin anew, your own files are untouched",
     )
 
 

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 from content.errors import UsageError
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("netdojo.control")
 _LONGEST_PATH = 100  # sun_path has 108 bytes on Linux and 104 elsewhere
+
+
+def has_unix_sockets(path: Path) -> bool:
+    """Tell whether a Unix socket can be had at this path: elsewhere the door is a port with a token."""
+    return os.name == "posix" and (sys.platform == "linux" or len(os.fsencode(path)) <= _LONGEST_PATH)
 
 
 def bind(path: Path) -> socket.socket:

@@ -1,0 +1,122 @@
+"""Start a daemon, narrate its progress, and let it go once it is ready.
+
+The daemon reads its order from standard input and keeps reading: if the starter vanishes before it said `keep`, the
+end of that pipe makes the daemon go away by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from grader.errors import InfrastructureError
+from labs import store
+from labs.sandbox import state, wire
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from labs.base import Request
+
+KEEP = b"keep\n"
+_LIMIT = 60.0
+"""Seconds from the order to ready, on the slowest machine that is worth waiting for."""
+
+
+async def spawn(request: Request, folder: Path, progress: Callable[[str], None], *, dataplane: str, port: int) -> None:
+    """Start the daemon of a folder and return when it is ready; ends it when this is cancelled.
+
+    Raises:
+        NetdojoError: what the daemon raised while it was starting.
+        InfrastructureError: it could not be started, or did not become ready in time.
+    """
+    order = {
+        "name": request.name,
+        "nodes": request.topology.nodes,
+        "families": [4 if family == "ipv4" else 6 for family in request.topology.families],
+        "objects": list(request.objects),
+        "hosts": list(request.hosts),
+        "namespace": request.namespace,
+        "dataplane": dataplane,
+        "port": port,
+    }
+    with store.explained("write", folder / state.LOG):
+        fd = os.open(folder / state.LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the working folder is no place to import from
+            "-m",
+            "labs.sandbox.daemon",
+            str(folder),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=fd,
+            cwd="/" if sys.platform != "win32" else None,
+            start_new_session=True,
+            limit=wire.REQUEST_LIMIT,
+        )
+    finally:
+        os.close(fd)
+    try:
+        await _follow(process, wire.line(order), folder, progress)
+    finally:
+        await _let_go(process)
+
+
+async def _follow(process: Process, order: bytes, folder: Path, progress: Callable[[str], None]) -> None:
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both were asked for as pipes
+    try:
+        async with asyncio.timeout(_LIMIT):
+            with contextlib.suppress(ConnectionError):  # one that died at once says why below
+                process.stdin.write(order)
+                await process.stdin.drain()
+            while raw := await process.stdout.readline():
+                said: dict[str, Any] = json.loads(raw)
+                if "error" in said:
+                    raise wire.unpack_error(said["error"])
+                if "ready" in said:
+                    process.stdin.write(KEEP)
+                    await process.stdin.drain()
+                    return
+                progress(str(said.get("say", "")))
+    except TimeoutError:
+        raise InfrastructureError(
+            f"the cluster was not ready after {_LIMIT:.0f} s",
+            remedy="the machine may be overloaded: try again, or with fewer pods",
+        ) from None
+    except (ValueError, ConnectionError) as error:
+        raise _failed(folder) from error
+    raise _failed(folder)
+
+
+def _failed(folder: Path) -> InfrastructureError:
+    """The daemon ended without a word; its log has the last ones."""
+    try:
+        last = (folder / state.LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+    except OSError:
+        last = []
+    words = f": {last[0]}" if last else ""
+    return InfrastructureError(
+        f"the cluster's process ended while it was starting{words}",
+        remedy="try again; netdojo doctor says what this machine lacks",
+    )
+
+
+async def _let_go(process: Process) -> None:
+    """Close the pipes and reap what has ended; a process that was not told to keep on ends by itself."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(5):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
