@@ -22,7 +22,7 @@ from labs.sandbox.network.netlink import Message, Netlink
 from labs.sandbox.network.netns import NetworkNamespace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from labs.sandbox.network.rtnetlink import Address, Network
     from labs.sandbox.runtime import PodSpec
@@ -79,6 +79,8 @@ class Fabric:
     pods: dict[str, PodLink] = field(default_factory=dict)
     _ways: dict[Network, str] = field(default_factory=dict)
     """Where pod addresses are: blocks, and single addresses that a node has from another node's block."""
+    _served: set[Network] = field(default_factory=set)
+    """Service addresses."""
     _netlink: Netlink = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +137,8 @@ class Fabric:
                 requests += _acquaintance(other)
         for network, node in self._ways.items():
             requests += _way(machine, network, self.machines[node])
+        if machine.is_node:
+            requests += [rtnetlink.route(network, index=_ETH0) for network in self._served]
         return requests
 
     def _tune(self, namespace: NetworkNamespace, *, forwards: bool) -> None:
@@ -225,6 +229,20 @@ class Fabric:
             self._ways[network] = node.name
             for machine in self.machines.values():
                 machine.netlink.request(_way(machine, network, node))
+
+    def serve(self, addresses: Collection[Address]) -> None:
+        """Give every node a route for each of these Service addresses, and none for others.
+
+        A node's own packets need a route before their destination is translated, and packets that nothing translates
+        need one to be refused instead of called unreachable.
+        """
+        wanted = {ip_network(a) for a in addresses if a.version == 4 or self.ipv6}
+        nodes = [m for m in self.machines.values() if m.is_node]
+        for network in wanted ^ self._served:
+            for node in nodes:
+                requests = [rtnetlink.route(network, index=_ETH0, delete=network in self._served)]
+                node.netlink.request(requests, tolerated=_GONE)
+        self._served = wanted
 
     def detach(self, uid: str) -> None:
         """Take a pod's link away and let go of its namespace; an unknown uid is fine."""

@@ -41,6 +41,8 @@ _FLAG_CAPPED = 0x100
 _FLAG_ACK_TLVS = 0x200
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+_BUFFER = 8 << 20
 _RECEIVE_BUFFER = 1 << 20
 _LARGEST_BATCH = 64 << 10
 _SECONDS = 10.0
@@ -115,6 +117,11 @@ class Netlink:
     def __init__(self, namespace: NetworkNamespace, protocol: int = NETLINK_ROUTE) -> None:
         self._socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.settimeout(_SECONDS)
+        for force, plain in ((_SO_SNDBUFFORCE, socket.SO_SNDBUF), (_SO_RCVBUFFORCE, socket.SO_RCVBUF)):
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, force, _BUFFER)
+            except OSError:  # older kernels ask for the capability outside of the user namespace
+                self._socket.setsockopt(socket.SOL_SOCKET, plain, _BUFFER)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.bind((0, 0))
@@ -168,27 +175,33 @@ class Netlink:
                 if sequence == self._sequence:
                     return failures
 
-    def transact(self, data: bytes, messages: Sequence[Message], first: int) -> list[Failure]:
-        """Send a transaction that is carried out as a whole (nfnetlink), and collect its refusals.
+    def transact(self, opening: Message, messages: Sequence[Message], closing: Message) -> list[Failure]:
+        """Have all requests carried out as a whole, or none of them (nfnetlink); return the refusals.
 
-        Args:
-            data: everything, encoded; the message before the last, its closing mark, asks for an acknowledgement.
-            messages: what `data` holds between the marks, for the refusals' names.
-            first: the sequence number of `messages[0]`; the closing mark's is `first + len(messages)`.
+        Raises:
+            InfrastructureError: it is too large for this kernel's buffers.
         """
-        self._socket.send(data)
-        failures = []
+        first = self._sequence + 1
+        self._sequence += len(messages) + 2
+        last = len(messages)
+        data = [opening.encode(first)]
+        # The last request asks to be acknowledged, and not the closing mark, which kernels before 6.10 do not answer.
+        data += [m.encode(first + i, ACK if i == last else 0) for i, m in enumerate(messages, start=1)]
+        data.append(closing.encode(self._sequence))
+        try:
+            self._socket.send(b"".join(data))
+        except OSError as problem:
+            raise InfrastructureError(f"{len(messages)} requests at once: {problem.strerror}") from problem
+        failures: list[Failure] = []
         while True:
             for kind, sequence, payload in split(self._socket.recv(_RECEIVE_BUFFER)):
-                if kind != _NLMSG_ERROR:
+                index = sequence - first
+                if kind != _NLMSG_ERROR or not 0 <= index <= last:
                     continue
                 number, words = refusal(payload)
-                index = sequence - first
-                if number and 0 <= index < len(messages):
-                    failures.append(Failure(messages[index], number, words))
-                elif number:
-                    failures.append(Failure(Message(0, 0, b"", "the transaction"), number, words))
-                if number or index == len(messages):
+                if number:
+                    failures.append(Failure(messages[index - 1] if index else opening, number, words))
+                if index in {0, last}:
                     return failures
 
     def dump(self, message: Message) -> list[bytes]:
