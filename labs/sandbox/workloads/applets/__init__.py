@@ -1,0 +1,7 @@
+"""Network tools in Python, for machines that lack them: every pod has curl, wget, nc, ping, nslookup, dig and ip.
+
+They come last on a command's PATH, so the machine's own are preferred. Each does what its users type most, with the
+real one's exit statuses and words; for the rest it says so. They start without site-packages and import little.
+"""
+
+NAMES = ("curl", "wget", "nc", "ping", "ping6", "nslookup", "dig", "host", "ip", "hostname")
