@@ -147,7 +147,7 @@ class ProgressStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
-                self._prepare(connection)
+                _patiently(lambda: self._prepare(connection))
             except BaseException:
                 connection.close()
                 raise
@@ -155,12 +155,7 @@ class ProgressStore:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         try:
-            version = _pragma(connection, "user_version")
-            if _pragma(connection, "application_id") != APPLICATION_ID:
-                if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
-                    raise _ForeignFileError("is a database of another program")
-            elif connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                raise _ForeignFileError("is damaged")
+            version = _version(connection)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
@@ -212,6 +207,40 @@ class ProgressStore:
 
 class _ForeignFileError(Exception):
     """The file is not a progress database that can be read; the text says what it is."""
+
+
+def _patiently(prepare: Callable[[], None]) -> None:
+    """Try again while another process prepares the same new file.
+
+    SQLite's own waiting does not cover the change to WAL, which needs the file for itself (see PRAGMA journal_mode).
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return prepare()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """The schema's version, 0 for an empty file; all of it read at one moment, as another process may just make it.
+
+    Raises:
+        _ForeignFileError: a database, but not a sound one of ours.
+    """
+    connection.execute("BEGIN")
+    try:
+        if _pragma(connection, "application_id") != APPLICATION_ID:
+            if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+                raise _ForeignFileError("is a database of another program")
+        elif connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise _ForeignFileError("is damaged")
+        return _pragma(connection, "user_version")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
