@@ -105,7 +105,11 @@ class ControlServer:
                 task = asyncio.create_task(self._answer(request, writer))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
-        except (ValueError, OSError) as error:  # too long, no JSON, or gone: this client is not worth another line
+        except (
+            ValueError,
+            RecursionError,
+            OSError,
+        ) as error:  # too long, no JSON, too deep, or gone: this client is not worth another line
             _log.debug("a control connection ended: %s", error)
         except asyncio.CancelledError:
             pass  # the server closes
