@@ -9,10 +9,7 @@ import contextlib
 import os
 import re
 import tempfile
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 LARGEST = 1_000_000
 """Bytes: more than any manifest a person edits."""
@@ -105,18 +102,19 @@ class WorkFiles:
     def _replace(self, path: Path, text: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         target = path.resolve() if path.is_symlink() else path
-        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.folder)
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.folder)
+        temporary = Path(name)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             with contextlib.suppress(OSError):
-                os.chmod(temporary, target.stat().st_mode & 0o777)
-            os.replace(temporary, target)
+                temporary.chmod(target.stat().st_mode & 0o777)
+            temporary.replace(target)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
             raise
 
 

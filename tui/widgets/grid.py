@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Sources from top to bottom, destinations and ports from left to right, in the order in which cells came."""
+    """Sources from top to bottom, destinations and ports from left to right."""
 
     rows: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
@@ -57,7 +57,9 @@ def arrange(cells: Iterable[Cell]) -> Grid:
     """Build the table; ports of one destination stand side by side."""
     cells = tuple(cells)
     rows = tuple(dict.fromkeys(cell.key.source for cell in cells))
-    destinations = tuple(dict.fromkeys(cell.key.destination for cell in cells))
+    served = dict.fromkeys(cell.key.destination for cell in cells)
+    # The same order in both directions, so that the diagonal is one.
+    destinations = (*(name for name in rows if name in served), *(name for name in served if name not in rows))
     rank = {name: at for at, name in enumerate(destinations)}
     columns = sorted(
         {Column(cell.key.destination, cell.key.port, cell.key.via) for cell in cells},

@@ -128,13 +128,13 @@ class Matrix(ScrollView, can_focus=True):
 
     def _lay_out(self) -> None:
         columns = self._grid.columns
-        widths = [max(_CELL, len(column.label) + 1) for column in columns]
+        widths = [max(_CELL, len(column.label) + 2) for column in columns]
         start = 0
         while start < len(columns):
             end = start
             while end < len(columns) and columns[end].destination == columns[start].destination:
                 end += 1
-            missing = min(len(columns[start].destination), _LABEL) + 1 - sum(widths[start:end])
+            missing = min(len(columns[start].destination), _LABEL) + 3 - sum(widths[start:end])
             widths[end - 1] += max(0, missing)
             start = end
         self._widths = tuple(widths)
@@ -171,14 +171,14 @@ class Matrix(ScrollView, can_focus=True):
 
     def _line(self, line: int) -> list[Segment]:
         if line == 0:
-            return [self._label("from \\ to"), *self._destinations()]
+            return [self._label("from\\to"), *self._destinations()]
         if line == 1:
             return [self._label(""), *self._ports()]
         row = line - _HEAD
         name = self._grid.rows[row]
         return [
             self._label(name, here=row == self._cursor[0] and self.has_focus),
-            *(self._cell(row, column) for column in range(len(self._grid.columns))),
+            *(segment for column in range(len(self._grid.columns)) for segment in self._cell(row, column)),
         ]
 
     def _label(self, text: str, *, here: bool = False) -> Segment:
@@ -194,25 +194,24 @@ class Matrix(ScrollView, can_focus=True):
                 end += 1
             room = sum(self._widths[start:end])
             name = columns[start].destination
-            name = name if len(name) < room else name[: room - 2] + "…"
+            name = name if len(name) <= room - 2 else name[: room - 3] + "…"
             here = self.has_focus and start <= self._cursor[1] < end
-            yield Segment(name.center(room - 1), self._style("head") + Style(underline=here))
+            yield Segment((" " + name).ljust(room - 1)[: room - 1], self._style("head") + Style(underline=here))
             yield Segment(_GAP)
             start = end
 
     def _ports(self) -> Iterable[Segment]:
         for column, width in zip(self._grid.columns, self._widths, strict=True):
-            yield Segment(column.label.center(width), self._style("head"))
+            yield Segment((" " + column.label).ljust(width), self._style("head"))
 
-    def _cell(self, row: int, column: int) -> Segment:
-        width = self._widths[column]
+    def _cell(self, row: int, column: int) -> tuple[Segment, Segment]:
         here = (row, column) == self._cursor
         cell = self._grid.cells.get((row, column))
         if cell is None:
-            return self._framed(f" {grid.NO_CELL} ", width, Style(dim=True), here=here)
+            return self._framed(column, f"{grid.NO_CELL}  ", Style(dim=True), here=here)
         predicted = self._predicted.get(cell.key) if cell.key in self._predicted else None
         text = grid.text_of(cell, predicted=predicted, changed=cell.key in self._changed)
-        return self._framed(text, width, self._look(cell, predicted), here=here)
+        return self._framed(column, text, self._look(cell, predicted), here=here)
 
     def _look(self, cell: Cell, predicted: bool | None) -> Style:
         if predicted is not None:
@@ -223,11 +222,11 @@ class Matrix(ScrollView, can_focus=True):
             return self._style("differs")
         return self._style("open" if cell.is_open else "closed")
 
-    def _framed(self, text: str, width: int, style: Style, *, here: bool) -> Segment:
+    def _framed(self, column: int, text: str, style: Style, *, here: bool) -> tuple[Segment, Segment]:
         framed = f"[{text}]" if here else f" {text} "
         if here and self.has_focus:
             style += Style(bold=True, reverse=not style.reverse)
-        return Segment(framed.center(width), style)
+        return Segment(framed, style), Segment(" " * (self._widths[column] - len(framed)))
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor; it stops at the edges."""

@@ -1,0 +1,240 @@
+"""The Textual app: which screen is shown, and what is kept between screens.
+
+`run_app` is what the command line calls; `can_run` tells it beforehand whether a terminal is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import Binding
+
+from content.errors import NetdojoError
+from tui.course_map import Entry, after, entries
+from tui.palette import Command, Commands
+from tui.screens.help import EVERYWHERE, Page
+from tui.screens.home import Home
+from tui.screens.lab import LabScreen, LabSetup, LeaveMemory
+from tui.screens.lesson import LessonScreen
+from tui.screens.quiz import QuizScreen
+from tui.screens.report import ReportScreen
+from tui.themes import DARK, THEMES
+from tui.widgets.terminal.view import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from content.model import Lab
+    from labs.session import LabSession
+    from tui.services import Services
+
+SMALLEST = (40, 10)
+"""Columns and lines below which nothing useful can be shown."""
+
+
+class NetdojoApp(App[int], inherit_bindings=False):
+    """The app. Ctrl+P, Ctrl+Q and Ctrl+C are left to the shell when that has the focus."""
+
+    TITLE = "netdojo"
+    COMMANDS = {Commands}  # noqa: RUF012 - as Textual declares it
+    COMMAND_PALETTE_BINDING = "ctrl+k"
+    BINDINGS: ClassVar = [
+        Binding("f1", "help", "Help", show=False),
+        Binding("ctrl+q", "quit", "Quit", show=False),
+    ]
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        make_terminal: Callable[[], Terminal] | None = None,
+        open_lab: str = "",
+    ) -> None:
+        """`open_lab` is a lab to open at once; `clock` and `make_terminal` are replaced by tests."""
+        # Textual takes NO_COLOR out of the environment; the lab's shell gets it back.
+        self._outside = dict(os.environ)
+        super().__init__()
+        self.services = services
+        self._clock = clock
+        self._make_terminal = make_terminal or (lambda: Terminal(id="shell"))
+        self._open_first = open_lab
+        self._leave = LeaveMemory()
+        self._quizzes: dict[str, tuple[int, int]] = {}
+        self.courses = services.courses()
+        self.entries = entries(self.courses)
+        if not services.settings.animation:
+            self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        """Themes, then the course map."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = self.services.settings.theme
+        self.theme = wanted if wanted in {theme.name for theme in THEMES} else DARK.name
+        self.push_screen(Home(self.services, self.courses, self._quizzes))
+        first = next((e for e in self.entries if e.kind == "lab" and e.item.id == self._open_first), None)  # type: ignore[union-attr] # a Lab
+        if first is not None:
+            self.open_entry(first)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The palette's key belongs to the shell while that has the focus."""
+        if action == "command_palette" and isinstance(self.focused, Terminal):
+            return False
+        return super().check_action(action, parameters)
+
+    def commands(self) -> Iterator[Command]:
+        """What the palette offers everywhere."""
+        for entry in self.entries:
+            kind = f"{entry.kind} {entry.place}"
+            yield Command(f"{kind}: {entry.title}", entry.chapter.title, partial(self.open_entry, entry))
+        for theme in THEMES:
+            yield Command(
+                f"Theme: {theme.name}", "colours, kept for the next start", partial(self.use_theme, theme.name)
+            )
+        yield Command("Help", "what this screen is for, and its keys", self.action_help)
+        yield Command("Quit", "leave netdojo; running labs are asked about once", self.action_quit)
+
+    def use_theme(self, name: str) -> None:
+        """Change the colours and keep them."""
+        self.theme = name
+        self.services.remember(replace(self.services.settings, theme=name))
+
+    def action_help(self) -> None:
+        """The help of the screen that is shown."""
+        text = getattr(self.screen, "HELP_TEXT", "")
+        if text:
+            self.push_screen(Page(text + EVERYWHERE))
+
+    async def action_quit(self) -> None:
+        """Quit; an open lab asks first what it has to ask."""
+        if isinstance(self.screen, LabScreen):
+            self.screen.leave(quit_app=True)
+        elif not any(isinstance(screen, LabScreen) for screen in self.screen_stack):
+            self.exit(0)
+        else:
+            self.notify("Escape first: a lab is open below")
+
+    # --- opening ---
+
+    @on(Home.Open)
+    def _open(self, message: Home.Open) -> None:
+        self.open_entry(message.entry)
+
+    def open_entry(self, entry: Entry) -> None:
+        """Show a lesson, a quiz or a lab."""
+        if any(isinstance(screen, LabScreen) for screen in self.screen_stack):
+            self.notify("leave the open lab first (Escape)")
+            return
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        match entry.kind:
+            case "lesson":
+                self.push_screen(LessonScreen(entry, self.services.progress))
+            case "quiz":
+                self.push_screen(QuizScreen(entry))
+            case _:
+                lab: Lab = entry.item  # type: ignore[assignment] # by its kind
+                self._open_lab(entry, lab)
+
+    def _open_lab(self, entry: Entry, lab: Lab) -> None:
+        try:
+            session = self.services.session(lab)
+        except NetdojoError as error:
+            self.notify(f"{error.message} {error.remedy}".strip(), severity="error", timeout=15)
+            return
+        setup = LabSetup(
+            lab=lab,
+            number=entry.place,
+            session=session,
+            progress=self.services.progress,
+            outside=self._outside,
+            watch=self.services.settings.watch,
+            clock=self._clock,
+            make_terminal=self._make_terminal,
+            leave=self._leave,
+        )
+        self.push_screen(LabScreen(setup))
+
+    @on(LessonScreen.Go)
+    def _go(self, message: LessonScreen.Go) -> None:
+        order = self.entries if message.step > 0 else tuple(reversed(self.entries))
+        following = after(order, message.entry)
+        self.pop_screen()
+        if following is not None:
+            self.open_entry(following)
+
+    @on(QuizScreen.Scored)
+    def _scored(self, message: QuizScreen.Scored) -> None:
+        self._quizzes[message.entry.id] = (message.right, message.questions)
+
+    # --- labs ---
+
+    def _lab_entry(self, lab: str) -> Entry:
+        return next(entry for entry in self.entries if entry.kind == "lab" and entry.item.id == lab)  # type: ignore[union-attr] # a Lab
+
+    @on(LabScreen.Finished)
+    def _finished(self, message: LabScreen.Finished) -> None:
+        entry = self._lab_entry(message.report.lab)
+        following = after(self.entries, entry)
+        self.push_screen(ReportScreen(entry, message.report, following))
+
+    @on(ReportScreen.Next)
+    def _next(self, message: ReportScreen.Next) -> None:
+        self.pop_screen()
+        if isinstance(self.screen, LabScreen):
+            self.screen.leave(quit_app=False, then=message.entry)
+
+    @on(LabScreen.Left)
+    def _left(self, message: LabScreen.Left) -> None:
+        if message.stop_lab:
+            self.run_worker(self._stop(message.session, quit_app=message.quit_app), group="stop", exit_on_error=False)
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        if message.quit_app and not message.stop_lab:
+            self.exit(0)
+        elif message.then is not None:
+            self.open_entry(message.then)
+
+    async def _stop(self, session: LabSession, *, quit_app: bool) -> None:
+        try:
+            await session.stop()
+        except NetdojoError as error:
+            self.notify(
+                f"{error.message} {error.remedy}".strip(), title="The lab could not be stopped", severity="error"
+            )
+        if quit_app:
+            self.exit(0)
+
+
+def can_run() -> str:
+    """Why the app cannot be shown here: empty when it can."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "not a terminal: input or output goes elsewhere"
+    if os.environ.get("TERM", "") in {"", "dumb"}:
+        return "TERM says that this terminal shows plain text only"
+    size = os.get_terminal_size(sys.stdout.fileno())
+    if size.columns < SMALLEST[0] or size.lines < SMALLEST[1]:
+        return f"the terminal has {size.columns}x{size.lines}; the app needs {SMALLEST[0]}x{SMALLEST[1]}"
+    return ""
+
+
+def run_app(services: Services, *, open_lab: str = "") -> int:
+    """Show the app until the learner quits; the command's exit status.
+
+    Raises:
+        content.errors.BrokenContentError: a course that cannot be used.
+    """
+    from tui.escape import keep_escape
+
+    keep_escape()
+    app = NetdojoApp(services, open_lab=open_lab)
+    status = app.run()
+    return app.return_code or status or 0

@@ -1,0 +1,577 @@
+"""The lab screen: instructions and tasks, the live matrix, a shell and an editor.
+
+Workers post messages (`tui.lab.messages`); the handlers here own what is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer, Static
+
+from tui.lab import messages
+from tui.lab.operations import LabOperations
+from tui.lab.shell import prepare
+from tui.lab.state import LabState
+from tui.screens.choice import Choice
+from tui.screens.files import FilePicker
+from tui.screens.help import Page
+from tui.screens.lab_layout import CSS, HELP, classes_for
+from tui.widgets import grid
+from tui.widgets.editor import Editor
+from tui.widgets.findings import report_text
+from tui.widgets.lab_header import LabHeader, LabStatus
+from tui.widgets.matrix import Matrix
+from tui.widgets.sections import Sections
+from tui.widgets.tab_line import TabLine
+from tui.widgets.task_list import TaskList
+from tui.widgets.terminal.view import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from textual.app import ComposeResult
+
+    from content.model import Lab
+    from grader.report import CellKey, Report
+    from labs.progress import ProgressStore
+    from labs.session import LabSession
+    from tui.course_map import Entry
+
+_DEBOUNCE = 0.12  # seconds: the explanation follows the cursor once it rests
+
+
+@dataclass(slots=True)
+class LeaveMemory:
+    """What the learner wants with running labs on leaving; asked once a sitting. "keep", "stop" or "" (not asked)."""
+
+    choice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabSetup:
+    """What the screen needs.
+
+    Attributes:
+        number: the lab's place in the course, as in `3.2`.
+        outside: the environment of the app, for the shell.
+        clock: seconds, monotonic.
+        make_terminal: builds the shell's widget.
+    """
+
+    lab: Lab
+    number: str
+    session: LabSession
+    progress: ProgressStore
+    outside: Mapping[str, str]
+    watch: bool
+    clock: Callable[[], float]
+    make_terminal: Callable[[], Terminal]
+    leave: LeaveMemory = field(default_factory=LeaveMemory)
+
+
+class LabScreen(Screen[None]):
+    """One lab."""
+
+    HELP_TEXT: ClassVar[str] = HELP
+    CSS = CSS
+    BINDINGS: ClassVar = [
+        Binding("f1", "app.help", "Help"),
+        Binding("f2,1", "view('tasks')", "Tasks"),
+        Binding("f3,2", "view('matrix')", "Matrix"),
+        Binding("f4,3", "work", "Work"),
+        Binding("f5", "check", "Check"),
+        Binding("f6", "shell", "Shell in/out"),
+        Binding("h", "hint", "Hint"),
+        Binding("e", "editor", "Editor", show=False),
+        Binding("s", "solution", "Solution", show=False),
+        Binding("r", "reset", "Reset"),
+        Binding("w", "watch", "Watch", show=False),
+        Binding("ctrl+r", "retry", "Try again", show=False),
+        Binding("escape", "leave", "Back"),
+    ]
+
+    class Left(Message):
+        """The learner has left.
+
+        Attributes:
+            session: the lab's.
+            stop_lab: it shall not keep running.
+            quit_app: the app shall end.
+            then: what to open next.
+        """
+
+        def __init__(self, session: LabSession, *, stop_lab: bool, quit_app: bool, then: Entry | None) -> None:
+            super().__init__()
+            self.session = session
+            self.stop_lab = stop_lab
+            self.quit_app = quit_app
+            self.then = then
+
+    class Finished(Message):
+        """All tasks hold, and the learner asked for the result."""
+
+        def __init__(self, report: Report) -> None:
+            super().__init__()
+            self.report = report
+
+    def __init__(self, setup: LabSetup) -> None:
+        super().__init__()
+        self.setup = setup
+        self.lab = setup.lab
+        self.session = setup.session
+        self.operations = LabOperations(self.session, self.post_message)
+        self.state = LabState.of(self.lab, setup.progress.lab(self.lab.id), self._hints())
+        self._view = "tasks"
+        self._phase = "starting"
+        self._steps: list[str] = []
+        self._watching = setup.watch
+        self._failed = ""
+        self._checking = False
+        self._explained: dict[CellKey, tuple[str, ...]] = {}
+
+    def compose(self) -> ComposeResult:
+        """All panes; the size decides which are seen."""
+        yield LabHeader(LabStatus(f"{self.setup.number} {self.lab.spec.title}"), self.setup.clock)
+        yield Static("", id="trouble", markup=False)
+        yield Static("", id="task-line", markup=False)
+        yield TabLine((("tasks", "1 Tasks"), ("matrix", "2 Matrix"), ("work", "3 Shell, editor")), id="views")
+        with Horizontal(id="upper"):
+            with Vertical(id="left"):
+                yield Sections(self.lab.instructions, id="instructions")
+                yield TaskList(self.lab.spec.tasks, id="tasks")
+            with Vertical(id="right"):
+                yield Static("starting the lab…", id="starting", markup=False)
+                yield Matrix(id="matrix")
+                yield Static(grid.LEGEND, id="legend", markup=False)
+                with VerticalScroll(id="explanation"):
+                    yield Static("", id="explanation-text", markup=False)
+        with Vertical(id="lower"):
+            yield TabLine((("shell", "Shell F6"), ("editor", "Editor e"), ("report", "Report F5")), id="works")
+            with ContentSwitcher(initial="shell", id="work"):
+                yield self.setup.make_terminal()
+                yield Editor(self.session.work, self.lab.spec.namespace, id="editor")
+                with VerticalScroll(id="report"):
+                    yield Static("F5 checks all tasks by traffic.", id="report-text", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Show what is known at once, and start the lab."""
+        self.add_class("-starting", f"-view-{self._view}")
+        self._show_state()
+        self.query_one(TaskList).focus()
+        self._start()
+
+    def on_resize(self) -> None:
+        """Panes or views."""
+        for name, on_ in classes_for(self.app.size.width, self.app.size.height).items():
+            self.set_class(on_, name)
+        self._show_state()
+
+    # --- starting, and what can go wrong ---
+
+    def _work(self, work: Coroutine[Any, Any, None], group: str) -> None:
+        self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
+
+    def _start(self) -> None:
+        self._steps = []
+        self._set_phase("starting")
+        self._work(self.operations.start(), "life")
+
+    def _set_phase(self, phase: str) -> None:
+        self._phase = phase
+        self._show_state()
+
+    @on(messages.Progressed)
+    def _progressed(self, message: messages.Progressed) -> None:
+        self._steps.append(message.text)
+        self.query_one("#starting", Static).update("\n".join(["starting the lab…", *(f"  {s}" for s in self._steps)]))
+        self.query_one("#task-line", Static).update(f"{self._phase}: {message.text}")
+
+    @on(messages.Ready)
+    def _ready(self, message: messages.Ready) -> None:
+        self.query_one(LabHeader).update_status(
+            backend=message.running.backend, simulated="simulated" in message.running.detail
+        )
+        self._recover()
+        self._set_phase("ready")
+        self._start_shell()
+        if self._watching:
+            self._work(self.operations.watch(), "watch")
+
+    def _start_shell(self) -> None:
+        try:
+            shell = prepare(self.session, self.setup.outside)
+        except OSError as error:
+            self.notify(f"no shell: {error}", severity="error")
+            return
+        self.query_one(Terminal).run(shell.command, shell.environment, shell.folder)
+
+    @on(messages.Failed)
+    def _trouble(self, message: messages.Failed) -> None:
+        self._failed = message.action
+        if message.action == "check":
+            self._checking = False
+        if message.action == "start":
+            self._set_phase("broken")
+        elif self._phase != "broken":
+            self._set_phase("ready")
+        what = {
+            "start": "The lab could not start",
+            "check": "The check could not run; it says nothing about your answer",
+            "observe": "The matrix could not be observed",
+            "reset": "The reset could not run",
+            "apply": "The file could not be applied",
+            "explain": "No explanation",
+            "predict": "No prediction",
+        }[message.action]
+        lines = [f"✗ {what}: {message.message}", *([f"→ {message.remedy}"] if message.remedy else [])]
+        trouble = self.query_one("#trouble", Static)
+        trouble.update("\n".join([*lines, "Ctrl+R tries again (outside the shell)"]))
+        trouble.add_class("shown")
+
+    def _recover(self) -> None:
+        self._failed = ""
+        self.query_one("#trouble", Static).remove_class("shown")
+
+    def action_retry(self) -> None:
+        """Do again what could not run."""
+        action = self._failed
+        self._recover()
+        match action:
+            case "start":
+                self._start()
+            case "check":
+                self.action_check()
+            case "reset":
+                self._reset("yes")
+            case "apply":
+                self.query_one(Editor).action_apply()
+            case _:
+                self._work(self.operations.observe(), "observe")
+
+    # --- the matrix ---
+
+    @on(messages.Observed)
+    def _observed(self, message: messages.Observed) -> None:
+        if self._failed == "observe":
+            self._recover()
+        self.remove_class("-starting")
+        self.add_class("-started")
+        matrix = self.query_one(Matrix)
+        self._explained.clear()
+        matrix.show(message.cells, grid.changed_keys(matrix.cells, message.cells))
+        self._explain_soon(matrix.cursor_key)
+        if self.query_one(Editor).unsaved:
+            self._work(self.operations.predict(self.query_one(Editor).area.text), "predict")
+        if message.objects_changed and not self._checking:
+            self._work(self.operations.check(by_hand=False), "check")
+
+    @on(Matrix.Moved)
+    def _moved(self, message: Matrix.Moved) -> None:
+        self.query_one("#explanation").remove_class("large")
+        self._explain_soon(message.key)
+
+    @on(Matrix.Opened)
+    def _opened(self, message: Matrix.Opened) -> None:
+        self.query_one("#explanation").toggle_class("large")
+        self._explain_soon(message.key)
+
+    def _explain_soon(self, key: CellKey | None) -> None:
+        self._show_explanation(key)
+        if key is not None and key not in self._explained and self._phase != "broken":
+            self.set_timer(_DEBOUNCE, lambda: self._explain(key))
+
+    def _explain(self, key: CellKey) -> None:
+        if key == self.query_one(Matrix).cursor_key and key not in self._explained:
+            self._work(self.operations.explain(key), "explain")
+
+    @on(messages.Explained)
+    def _explanation(self, message: messages.Explained) -> None:
+        self._explained[message.key] = message.lines
+        if message.key == self.query_one(Matrix).cursor_key:
+            self._show_explanation(message.key)
+
+    def _show_explanation(self, key: CellKey | None) -> None:
+        cell = next((cell for cell in self.query_one(Matrix).cells if cell.key == key), None)
+        lines: tuple[str, ...] = ()
+        if cell is not None:
+            lines = (grid.sentence(cell), *self._explained.get(cell.key, ("…",)))
+        self.query_one("#explanation-text", Static).update("\n".join(lines))
+
+    # --- checking ---
+
+    def action_check(self) -> None:
+        """Grade all tasks."""
+        if self._phase != "ready" or self._checking:
+            self.notify("the lab is not ready yet" if self._phase != "ready" else "a check is running")
+            return
+        self._checking = True
+        self._set_phase("checking")
+        self._work(self.operations.check(by_hand=True), "check")
+
+    @on(messages.Checked)
+    def _checked(self, message: messages.Checked) -> None:
+        self._checking = False
+        if self._failed == "check":
+            self._recover()
+        finished_before = self.state.finished
+        self.state = self.state.graded(message.report)
+        self._set_phase("ready")
+        self.query_one(LabHeader).update_status(simulated=message.report.simulated)
+        self.query_one("#report-text", Static).update(report_text(message.report))
+        if message.by_hand and message.report.held:
+            self.post_message(self.Finished(message.report))
+        elif message.by_hand:
+            self._show_work("report")
+        elif message.report.held and not finished_before:
+            self.notify("All tasks hold. F5 shows your result.", title="Done")
+
+    def _hints(self) -> dict[str, Any]:
+        return {task.id: self.session.hints(task.id) for task in self.lab.spec.tasks}
+
+    def _show_state(self) -> None:
+        if not self.is_mounted:
+            return
+        state, tasks = self.state, self.query_one(TaskList)
+        tasks.show(state.held, state.earned, state.hints)
+        count = len(self.lab.spec.tasks)
+        self.query_one(LabHeader).update_status(
+            phase=self._phase,
+            held=len(state.held),
+            tasks=count,
+            earned=state.total,
+            points=state.points,
+            watching=self._watching,
+        )
+        self._show_task_line()
+
+    @on(TaskList.OptionHighlighted)
+    def _show_task_line(self) -> None:
+        tasks = self.query_one(TaskList)
+        self.query_one("#task-line", Static).update(f" {tasks.line(tasks.current)}")
+
+    # --- hints, solution, reset ---
+
+    def action_hint(self) -> None:
+        """The next hint of the highlighted task; what costs points is asked for first."""
+        task = self.query_one(TaskList).current
+        taken = len(self.session.hints(task.id))
+        if taken >= len(task.hints):
+            self.notify(f"no more hints for: {task.title}")
+            return
+        cost = task.hints[taken].cost
+        if not cost:
+            self._take_hint("yes")
+            return
+        question = f"The next hint for “{task.title}” costs {cost} of its {task.points} points."
+        self.app.push_screen(Choice(question, (("yes", "y", "show it"), ("no", "n", "not yet"))), self._take_hint)
+
+    def _take_hint(self, answer: str | None) -> None:
+        if answer != "yes":
+            return
+        from dataclasses import replace
+
+        self.session.take_hint(self.query_one(TaskList).current.id)
+        self.state = replace(self.state, hints=self._hints())
+        self._show_state()
+        self.action_view("tasks")
+
+    def action_solution(self) -> None:
+        """A solution, after an honest try."""
+        if self.state.may_see_solution:
+            self.app.push_screen(Page(self.state.solution_text()))
+        else:
+            self.notify("Try first: after a check that does not hold yet (F5), the solution opens.")
+
+    def action_reset(self) -> None:
+        """Back to the start, after a question."""
+        question = "Reset the cluster to the untouched start? Your files and points stay."
+        self.app.push_screen(Choice(question, (("no", "n", "no"), ("yes", "y", "reset"))), self._reset)
+
+    def _reset(self, answer: str | None) -> None:
+        if answer == "yes":
+            self._steps = []
+            self._set_phase("resetting")
+            self._work(self.operations.reset(), "life")
+
+    @on(messages.WasReset)
+    def _was_reset(self) -> None:
+        self.state = self.state.restarted()
+        self._recover()
+        self._set_phase("ready")
+        self.query_one("#report-text", Static).update("The lab is back at its start. F5 checks all tasks by traffic.")
+
+    def action_watch(self) -> None:
+        """Follow changes by itself, or not."""
+        self._watching = not self._watching
+        if self._watching:
+            self._work(self.operations.watch(), "watch")
+        else:
+            self.workers.cancel_group(self, "watch")
+        self._show_state()
+        self.notify("watch is on: changes show by themselves" if self._watching else "watch is off: F5 checks")
+
+    # --- the editor ---
+
+    @on(Editor.Paused)
+    def _typed(self, message: Editor.Paused) -> None:
+        if self._phase == "ready":
+            self._work(self.operations.predict(message.text), "predict")
+
+    @on(messages.Predicted)
+    def _predicted(self, message: messages.Predicted) -> None:
+        prediction = message.prediction
+        after = {cell.key: cell.is_open for cell in prediction.cells if cell.key in prediction.changed}
+        self.query_one(Matrix).predict(after)
+        editor = self.query_one(Editor)
+        if prediction.error:
+            editor.note(prediction.error)
+        elif after:
+            opens = sum(value is True for value in after.values())
+            editor.note(f"applying this would open {opens} and close {len(after) - opens} cells (Δ on the matrix)")
+        else:
+            editor.note("applying this would change no cell" if editor.unsaved else "")
+
+    @on(Editor.ApplyWanted)
+    def _apply(self, message: Editor.ApplyWanted) -> None:
+        if self._phase == "ready":
+            self._work(self.operations.apply(message.path), "apply")
+        else:
+            self.query_one(Editor).note("saved; the lab is not ready, so it was not applied")
+
+    @on(messages.Applied)
+    def _applied(self, message: messages.Applied) -> None:
+        if self._failed == "apply":
+            self._recover()
+        self.query_one(Editor).note(message.output or ("applied" if message.succeeded else "refused"))
+        if message.succeeded:
+            self.query_one(Matrix).predict({})
+            if not self._watching:
+                self._work(self.operations.observe(), "observe")
+
+    @on(messages.FilesChanged)
+    def _files_changed(self) -> None:
+        self.query_one(Editor).files_changed()
+
+    @on(Editor.PickWanted)
+    def _pick(self, message: Editor.PickWanted) -> None:
+        editor = self.query_one(Editor)
+        editor.keep_draft()
+        self.app.push_screen(FilePicker(() if message.new else editor.files.names()), self._picked)
+
+    def _picked(self, name: str | None) -> None:
+        editor = self.query_one(Editor)
+        if name and editor.open(name):
+            editor.area.focus()
+
+    # --- moving about ---
+
+    @on(TabLine.Chosen)
+    def _tab_chosen(self, message: TabLine.Chosen) -> None:
+        if message.line.id == "works":
+            self._show_work(message.tab)
+        elif message.tab == "work":
+            self._show_work(self.query_one("#works", TabLine).active)
+        else:
+            self.action_view(message.tab)
+
+    def action_view(self, view: str) -> None:
+        """Go to the tasks or the matrix; where there is no room for all, only that is shown."""
+        self._switch(view)
+        self.query_one(TaskList if view == "tasks" else Matrix).focus()
+
+    def _switch(self, view: str) -> None:
+        self.remove_class(f"-view-{self._view}")
+        self._view = view
+        self.add_class(f"-view-{view}")
+        self.query_one("#views", TabLine).activate(view)
+
+    def action_work(self) -> None:
+        """To the shell, editor and report; from there to the next of them."""
+        works = ("shell", "editor", "report")
+        active = self.query_one("#works", TabLine).active
+        inside = self.focused is not None and self.query_one("#lower") in self.focused.ancestors
+        self._show_work(works[(works.index(active) + 1) % len(works)] if inside else active)
+
+    def _show_work(self, work: str) -> None:
+        self._switch("work")
+        self.query_one("#works", TabLine).activate(work)
+        self.query_one("#work", ContentSwitcher).current = work
+        target = {"shell": self.query_one(Terminal), "editor": self.query_one(Editor).area}
+        target.get(work, self.query_one("#report")).focus()
+
+    def action_editor(self) -> None:
+        """To the editor."""
+        self._show_work("editor")
+
+    def action_shell(self) -> None:
+        """Into the shell; out of it, and out of the editor, to the matrix."""
+        if isinstance(self.focused, Terminal) or self.focused is self.query_one(Editor).area:
+            self.action_view("matrix")
+            return
+        if self._phase == "ready" and not self.query_one(Terminal).running:
+            self._start_shell()
+        self._show_work("shell")
+
+    @on(Terminal.Exited)
+    def _shell_ended(self, message: Terminal.Exited) -> None:
+        self.notify(f"the shell has ended (status {message.status}); F6 starts it again")
+        if isinstance(self.focused, Terminal):
+            self.action_view("matrix")
+
+    @on(Terminal.Unable)
+    def _no_shell(self, message: Terminal.Unable) -> None:
+        self.notify(f"no shell: {message.reason}. The editor (e) works without it.", severity="error")
+
+    # --- leaving ---
+
+    def action_leave(self) -> None:
+        """Back to the course."""
+        self.leave()
+
+    def leave(self, *, quit_app: bool = False, then: Entry | None = None) -> None:
+        """Leave, after questions about unsaved text and the running lab."""
+        editor = self.query_one(Editor)
+
+        def go() -> None:
+            self._leave_lab(quit_app=quit_app, then=then)
+
+        if not editor.unsaved:
+            go()
+            return
+        answers = (("save", "s", "save it"), ("draft", "d", "keep it as a draft"), ("drop", "x", "give it up"))
+
+        def decided(answer: str | None) -> None:
+            if answer == "drop":
+                editor.discard()
+            elif answer == "draft":
+                editor.keep_draft()
+            if answer in {"drop", "draft"} or (answer == "save" and editor.save()):
+                go()
+
+        self.app.push_screen(Choice(f"{editor.name_open} has unsaved text.", answers), decided)
+
+    def _leave_lab(self, *, quit_app: bool, then: Entry | None) -> None:
+        memory = self.setup.leave
+
+        def go() -> None:
+            stop = memory.choice == "stop" and self._phase not in {"broken", "starting"}
+            self.post_message(self.Left(self.session, stop_lab=stop, quit_app=quit_app, then=then))
+
+        def decided(answer: str | None) -> None:
+            if answer:
+                memory.choice = answer
+                go()
+
+        if self._phase in {"broken", "starting"} or memory.choice:
+            go()
+            return
+        answers = (("keep", "k", "keep it running: coming back is instant"), ("stop", "s", "stop it: frees its memory"))
+        self.app.push_screen(Choice("The lab is running. (Asked once; Escape stays here.)", answers), decided)

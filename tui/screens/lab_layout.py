@@ -1,0 +1,76 @@
+"""How the lab screen is laid out: three panes where there is room, three views where there is not."""
+
+from __future__ import annotations
+
+WIDE = (100, 28)
+"""Columns and lines from which all panes are shown at once."""
+TINY = (70, 20)
+"""Below these columns or lines, what is not needed is left out."""
+
+CSS = """
+LabScreen { layout: vertical; }
+LabScreen #trouble {
+    height: auto; max-height: 8; background: $error 20%; color: $foreground; border-left: thick $error; padding: 0 1;
+    display: none;
+}
+LabScreen #trouble.shown { display: block; }
+LabScreen #task-line { height: 1; background: $surface; text-style: bold; }
+LabScreen #upper { height: 2fr; }
+LabScreen #left { width: 2fr; border-right: vkey $primary 40%; }
+LabScreen #right { width: 3fr; }
+LabScreen #instructions { height: 1fr; }
+LabScreen #starting { height: 1fr; padding: 1 2; }
+LabScreen #legend { height: 1; color: $text-muted; background: $surface; }
+LabScreen #explanation { height: 7; border-top: solid $primary 40%; background: $background; padding: 0 1; }
+LabScreen #explanation.large { height: 2fr; }
+LabScreen #explanation-text { height: auto; }
+LabScreen #lower { height: 1fr; min-height: 9; }
+LabScreen #work { height: 1fr; }
+LabScreen #report { padding: 0 1; }
+LabScreen #report-text { height: auto; }
+LabScreen.-starting #matrix, LabScreen.-starting #legend, LabScreen.-starting #explanation { display: none; }
+LabScreen.-started #starting { display: none; }
+
+LabScreen.-wide #task-line, LabScreen.-wide #views { display: none; }
+LabScreen.-narrow #left { border-right: none; }
+LabScreen.-narrow #upper, LabScreen.-narrow #lower { height: 1fr; min-height: 0; }
+LabScreen.-narrow #left, LabScreen.-narrow #right { width: 1fr; }
+LabScreen.-narrow #explanation { height: 6; }
+LabScreen.-narrow #explanation.large { height: 3fr; }
+LabScreen.-narrow.-view-tasks #right, LabScreen.-narrow.-view-tasks #lower { display: none; }
+LabScreen.-narrow.-view-matrix #left, LabScreen.-narrow.-view-matrix #lower { display: none; }
+LabScreen.-narrow.-view-work #upper { display: none; }
+LabScreen.-tiny #legend { display: none; }
+LabScreen.-tiny #explanation { height: 4; }
+LabScreen.-tiny #instructions { padding: 0; }
+"""
+
+HELP = """# The lab
+
+Open what must be open, close the rest. The matrix shows what traffic does now: rows are sources, columns are
+destinations with their ports. `✓` open, `✗` closed, `!` not as expected, `Δ` what the text in the editor would
+change (computed, not applied yet), `*` changed since the last look, `?` could not be probed.
+
+| Key | Does |
+|---|---|
+| F2 or 1 | instructions and tasks |
+| F3 or 2 | the matrix: arrows move, `n` goes to the next `!`, Enter makes the explanation larger |
+| F4 or 3 | shell, editor, report: again for the next of them |
+| F5 | check: grade all tasks by traffic |
+| F6 | into the shell and out of it: every other key goes to the shell while you are in it |
+| e | the editor: Ctrl+S saves, F7 applies, Ctrl+O opens, Ctrl+N makes a new file |
+| h | the next hint of the highlighted task (its price is asked for first) |
+| s | a solution, after an honest try |
+| r | reset: the cluster back to its start; your files stay |
+| w | watch: follow changes by itself, or not |
+| Ctrl+R | try again what could not run |
+| Escape | back to the course; the lab can keep running |
+
+In the shell, Shift+PageUp and the mouse wheel scroll back.
+"""
+
+
+def classes_for(width: int, height: int) -> dict[str, bool]:
+    """The screen's classes for a terminal of this size."""
+    wide = width >= WIDE[0] and height >= WIDE[1]
+    return {"-wide": wide, "-narrow": not wide, "-tiny": width < TINY[0] or height < TINY[1]}
