@@ -30,7 +30,8 @@ def matrix_text(cells: Iterable[Cell], width: int = 80, *, color: bool = False, 
     table = {(cell.key.source, _column(cell.key)): cell for cell in cells}
     if not table:
         return "The matrix is empty."
-    sources = list(dict.fromkeys(source for source, _ in table))
+    # The lab's own workloads come first; the names of others have a dot (`visitor.lobby`).
+    sources = sorted(dict.fromkeys(source for source, _ in table), key=lambda source: "." in source)
     order = {source: number for number, source in enumerate(sources)}
     columns = sorted(dict.fromkeys(column for _, column in table), key=lambda column: order.get(column[0], len(order)))
     left = min(LONGEST_SOURCE, max(4, *(len(source) for source in sources)))
@@ -157,5 +158,5 @@ def _legend(cells: Iterable[Cell], symbols: Symbols) -> str:
     if State.NOT_JUDGED in states:
         parts.append("~ no task asks")
     if State.COULD_NOT_RUN in states:
-        parts.append("? could not be probed")
+        parts.append("? not probed")
     return "   ".join(parts)
