@@ -98,16 +98,18 @@ class LabSpec(Model):
     `customer -> coredns.kube-system:53/udp,53`.
     """
 
-    id: Slug
-    title: str = Field(min_length=1, max_length=60)
+    id: Slug = Field(description="the folder's name, and the lab's name on the command line")
+    title: str = Field(min_length=1, max_length=60, description="what lists and the lab's screen show")
     summary: str = Field(min_length=1, max_length=160, description="one line for lists")
-    minutes: int = Field(ge=1, le=120)
-    backends: tuple[Backend, ...] = Field(default=("sandbox", "kind"), min_length=1)
-    needs: tuple[Need, ...] = ()
-    topology: Topology = Topology()
-    namespace: Slug = Field(description="namespace of names in arrows that give none")
-    tasks: tuple[Task, ...] = Field(min_length=1)
-    mistakes: dict[Slug, Mistake] = Field(min_length=2)
+    minutes: int = Field(ge=1, le=120, description="how long a learner needs")
+    backends: tuple[Backend, ...] = Field(
+        default=("sandbox", "kind"), min_length=1, description="where it runs, and where it is proven"
+    )
+    needs: tuple[Need, ...] = Field(default=(), description="what a backend must have")
+    topology: Topology = Field(default=Topology(), description="the cluster that the lab wants")
+    namespace: Slug = Field(description="namespace of names in arrows that give none, and of kubectl without -n")
+    tasks: tuple[Task, ...] = Field(min_length=1, description="in the order in which they are best done")
+    mistakes: dict[Slug, Mistake] = Field(min_length=2, description="known wrong answers, by folder in mistakes/")
 
 
 class LessonHead(Model):
