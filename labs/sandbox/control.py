@@ -109,7 +109,8 @@ class ControlServer:
             ValueError,
             RecursionError,
             OSError,
-        ) as error:  # too long, no JSON, too deep, or gone: this client is not worth another line
+        ) as error:
+            # Too long, no JSON, too deep, or gone: this client is not worth another line.
             _log.debug("a control connection ended: %s", error)
         except asyncio.CancelledError:
             pass  # the server closes

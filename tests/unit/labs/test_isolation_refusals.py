@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -102,8 +102,8 @@ if os.fork():
 isolation.mount_proc()
 print(os.getpid(), *[name for _, name in socket.if_nameindex()], Path("/proc/self").readlink())
 """
-    before = os.readlink("/proc/self/ns/net")
+    before = Path("/proc/self/ns/net").readlink()
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
     assert run.stdout.split()[:2] == ["1", "lo"]
     assert run.stdout.split()[2] == "1" or isolation.facts().container
-    assert os.readlink("/proc/self/ns/net") == before
+    assert Path("/proc/self/ns/net").readlink() == before

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+HOLDER = """
+import pathlib, sys
+from labs.locks import FileLock
+held = FileLock.acquire(pathlib.Path(sys.argv[1]))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_lock_is_exclusive_and_seen_by_others(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     held = FileLock.acquire(path)
@@ -36,9 +45,8 @@ def test_a_lock_that_nobody_made_is_not_held_and_not_made_by_asking(tmp_path: Pa
 
 def test_a_killed_process_lets_go(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    code = "import sys,pathlib; from labs.locks import FileLock; l=FileLock.acquire(pathlib.Path(sys.argv[1])); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
