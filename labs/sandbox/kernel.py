@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
-from grader.errors import InfrastructureError, NotCapableError
+from grader.errors import InfrastructureError
 from grader.ports import Capabilities
-from labs.sandbox import canary
+from labs.sandbox import canary, environment
 from labs.sandbox.dataplane.nftables.compile import Placement
 from labs.sandbox.dataplane.nftables.dataplane import Dataplane
 from labs.sandbox.dataplane.nftables.services import cluster_addresses
 from labs.sandbox.network.fabric import Fabric
 from labs.sandbox.probing import Endpoint, Prober
 from labs.sandbox.runtime import ContainerSpec, HostSpec, NodeSpec, PodSpec, ServedPort
-from labs.sandbox.workloads import servers
+from labs.sandbox.workloads import command, records, servers
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,6 +42,7 @@ class _Pod:
     namespace: NetworkNamespace
     servers: servers.Servers
     log: deque[str]
+    commands: WeakSet[command.Command] = field(default_factory=WeakSet)
 
 
 class KernelRuntime:
@@ -126,6 +128,8 @@ class KernelRuntime:
         ref = f"{pod.spec.namespace}/{pod.spec.name}"
         if self._uids.get(ref) == uid:
             del self._uids[ref]
+        for session in tuple(pod.commands):
+            session.kill()
         pod.servers.close()
         self._fabric.detach(uid)
 
@@ -139,6 +143,17 @@ class KernelRuntime:
         }
         self._dataplane.program(self._manifests, placements, canary.objects(self._canary))
         self._fabric.serve(cluster_addresses(self._dataplane.objects))
+        self._publish()
+
+    def _publish(self) -> None:
+        """Tell the cluster's DNS the names of this snapshot and of the outside hosts."""
+        servers_of_dns = [pod.servers for pod in self._pods.values() if pod.servers.serves_dns]
+        if not servers_of_dns:
+            return
+        hosts = {m.name: tuple(str(a) for a in m.addresses) for m in self._fabric.machines.values() if not m.is_node}
+        names = records.build(self._manifests, hosts)
+        for each in servers_of_dns:
+            each.publish(names)
 
     def allowed_until_programmed(self) -> bool:
         """See `Runtime`."""
@@ -185,17 +200,34 @@ class KernelRuntime:
         self._proven = generation
 
     async def exec(self, uid: str, container: str, argv: Sequence[str], *, tty: bool = False) -> ExecSession:
-        """See `Runtime`."""
-        raise NotCapableError(f"commands in pods are not there yet ({uid}, {container}, {argv}, {tty})")
+        """See `Runtime`. An empty container is the first one."""
+        pod, chosen = self._container(uid, container)
+        objects = self._dataplane.objects
+        session = command.spawn(
+            pod.namespace,
+            argv,
+            tty=tty,
+            hostname=pod.spec.name,
+            resolv_conf=environment.resolv_conf(objects, pod.spec.namespace),
+            env=environment.variables(objects, chosen),
+            hosts=environment.hosts(pod.spec),
+        )
+        pod.commands.add(session)
+        return session
 
     def logs(self, uid: str, container: str) -> Sequence[str]:
         """See `Runtime`. A pod's containers share one log: what answers is the pod."""
+        pod, _ = self._container(uid, container)
+        return tuple(pod.log)
+
+    def _container(self, uid: str, name: str) -> tuple[_Pod, ContainerSpec]:
         pod = self._pods.get(uid)
         if pod is None:
             raise InfrastructureError("the pod is not running")
-        if container and all(c.name != container for c in pod.spec.containers):
-            raise InfrastructureError(f"container {container} is not valid for pod {pod.spec.name}")
-        return tuple(pod.log)
+        for container in pod.spec.containers:
+            if name in {"", container.name}:
+                return pod, container
+        raise InfrastructureError(f"container {name} is not valid for pod {pod.spec.name}")
 
     def close(self) -> None:
         """See `Runtime`."""
