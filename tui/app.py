@@ -21,7 +21,9 @@ from tui.course_map import Entry, after, entries
 from tui.palette import Command, Commands
 from tui.screens.help import EVERYWHERE, Page
 from tui.screens.home import Home
-from tui.screens.lab import LabScreen, LabSetup, LeaveMemory
+from tui.screens.lab import LabScreen
+from tui.screens.lab_leave import LeaveMemory
+from tui.screens.lab_setup import LabFinished, LabLeft, LabSetup
 from tui.screens.lesson import LessonScreen
 from tui.screens.quiz import QuizScreen
 from tui.screens.report import ReportScreen
@@ -180,8 +182,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
     def _lab_entry(self, lab: str) -> Entry:
         return next(entry for entry in self.entries if entry.kind == "lab" and entry.item.id == lab)  # type: ignore[union-attr] # a Lab
 
-    @on(LabScreen.Finished)
-    def _finished(self, message: LabScreen.Finished) -> None:
+    @on(LabFinished)
+    def _finished(self, message: LabFinished) -> None:
         entry = self._lab_entry(message.report.lab)
         following = after(self.entries, entry)
         self.push_screen(ReportScreen(entry, message.report, following))
@@ -192,8 +194,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
         if isinstance(self.screen, LabScreen):
             self.screen.leave(quit_app=False, then=message.entry)
 
-    @on(LabScreen.Left)
-    def _left(self, message: LabScreen.Left) -> None:
+    @on(LabLeft)
+    def _left(self, message: LabLeft) -> None:
         if message.stop_lab:
             self.run_worker(self._stop(message.session, quit_app=message.quit_app), group="stop", exit_on_error=False)
         while len(self.screen_stack) > 2:

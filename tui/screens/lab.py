@@ -5,75 +5,40 @@ Workers post messages (`tui.lab.messages`); the handlers here own what is shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.message import Message
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import Footer, Static
 
 from tui.lab import messages
 from tui.lab.operations import LabOperations
-from tui.lab.shell import prepare
 from tui.lab.state import LabState
 from tui.screens.choice import Choice
 from tui.screens.files import FilePicker
 from tui.screens.help import Page
 from tui.screens.lab_layout import CSS, HELP, classes_for
-from tui.widgets import grid
+from tui.screens.lab_leave import ask_about_lab, ask_about_text
+from tui.screens.lab_setup import LabFinished, LabLeft, LabSetup
 from tui.widgets.editor import Editor
 from tui.widgets.findings import report_text
 from tui.widgets.lab_header import LabHeader, LabStatus
-from tui.widgets.matrix import Matrix
+from tui.widgets.matrix_pane import MatrixPane
 from tui.widgets.sections import Sections
 from tui.widgets.tab_line import TabLine
 from tui.widgets.task_list import TaskList
 from tui.widgets.terminal.view import Terminal
+from tui.widgets.work_pane import WorkPane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Coroutine
 
     from textual.app import ComposeResult
 
-    from content.model import Lab
-    from grader.report import CellKey, Report
-    from labs.progress import ProgressStore
-    from labs.session import LabSession
     from tui.course_map import Entry
-
-_DEBOUNCE = 0.12  # seconds: the explanation follows the cursor once it rests
-
-
-@dataclass(slots=True)
-class LeaveMemory:
-    """What the learner wants with running labs on leaving; asked once a sitting. "keep", "stop" or "" (not asked)."""
-
-    choice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LabSetup:
-    """What the screen needs.
-
-    Attributes:
-        number: the lab's place in the course, as in `3.2`.
-        outside: the environment of the app, for the shell.
-        clock: seconds, monotonic.
-        make_terminal: builds the shell's widget.
-    """
-
-    lab: Lab
-    number: str
-    session: LabSession
-    progress: ProgressStore
-    outside: Mapping[str, str]
-    watch: bool
-    clock: Callable[[], float]
-    make_terminal: Callable[[], Terminal]
-    leave: LeaveMemory = field(default_factory=LeaveMemory)
 
 
 class LabScreen(Screen[None]):
@@ -97,30 +62,6 @@ class LabScreen(Screen[None]):
         Binding("escape", "leave", "Back"),
     ]
 
-    class Left(Message):
-        """The learner has left.
-
-        Attributes:
-            session: the lab's.
-            stop_lab: it shall not keep running.
-            quit_app: the app shall end.
-            then: what to open next.
-        """
-
-        def __init__(self, session: LabSession, *, stop_lab: bool, quit_app: bool, then: Entry | None) -> None:
-            super().__init__()
-            self.session = session
-            self.stop_lab = stop_lab
-            self.quit_app = quit_app
-            self.then = then
-
-    class Finished(Message):
-        """All tasks hold, and the learner asked for the result."""
-
-        def __init__(self, report: Report) -> None:
-            super().__init__()
-            self.report = report
-
     def __init__(self, setup: LabSetup) -> None:
         super().__init__()
         self.setup = setup
@@ -134,7 +75,6 @@ class LabScreen(Screen[None]):
         self._watching = setup.watch
         self._failed = ""
         self._checking = False
-        self._explained: dict[CellKey, tuple[str, ...]] = {}
 
     def compose(self) -> ComposeResult:
         """All panes; the size decides which are seen."""
@@ -146,24 +86,13 @@ class LabScreen(Screen[None]):
             with Vertical(id="left"):
                 yield Sections(self.lab.instructions, id="instructions")
                 yield TaskList(self.lab.spec.tasks, id="tasks")
-            with Vertical(id="right"):
-                yield Static("starting the lab…", id="starting", markup=False)
-                yield Matrix(id="matrix")
-                yield Static(grid.LEGEND, id="legend", markup=False)
-                with VerticalScroll(id="explanation"):
-                    yield Static("", id="explanation-text", markup=False)
-        with Vertical(id="lower"):
-            yield TabLine((("shell", "Shell F6"), ("editor", "Editor e"), ("report", "Report F5")), id="works")
-            with ContentSwitcher(initial="shell", id="work"):
-                yield self.setup.make_terminal()
-                yield Editor(self.session.work, self.lab.spec.namespace, id="editor")
-                with VerticalScroll(id="report"):
-                    yield Static("F5 checks all tasks by traffic.", id="report-text", markup=False)
+            yield MatrixPane(id="right")
+        yield WorkPane(self.session, self.setup.make_terminal, id="lower")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Show what is known at once, and start the lab."""
-        self.add_class("-starting", f"-view-{self._view}")
+        self.add_class(f"-view-{self._view}")
         self._show_state()
         self.query_one(TaskList).focus()
         self._start()
@@ -191,7 +120,7 @@ class LabScreen(Screen[None]):
     @on(messages.Progressed)
     def _progressed(self, message: messages.Progressed) -> None:
         self._steps.append(message.text)
-        self.query_one("#starting", Static).update("\n".join(["starting the lab…", *(f"  {s}" for s in self._steps)]))
+        self._matrix_pane.steps(self._steps)
         self.query_one("#task-line", Static).update(f"{self._phase}: {message.text}")
 
     @on(messages.Ready)
@@ -206,12 +135,16 @@ class LabScreen(Screen[None]):
             self._work(self.operations.watch(), "watch")
 
     def _start_shell(self) -> None:
-        try:
-            shell = prepare(self.session, self.setup.outside)
-        except OSError as error:
-            self.notify(f"no shell: {error}", severity="error")
-            return
-        self.query_one(Terminal).run(shell.command, shell.environment, shell.folder)
+        if reason := self._works.start_shell(self.setup.outside):
+            self._no_shell(Terminal.Unable(reason))
+
+    @property
+    def _works(self) -> WorkPane:
+        return self.query_one(WorkPane)
+
+    @property
+    def _matrix_pane(self) -> MatrixPane:
+        return self.query_one(MatrixPane)
 
     @on(messages.Failed)
     def _trouble(self, message: messages.Failed) -> None:
@@ -252,7 +185,7 @@ class LabScreen(Screen[None]):
             case "reset":
                 self._reset("yes")
             case "apply":
-                self.query_one(Editor).action_apply()
+                self._works.editor.action_apply()
             case _:
                 self._work(self.operations.observe(), "observe")
 
@@ -262,48 +195,20 @@ class LabScreen(Screen[None]):
     def _observed(self, message: messages.Observed) -> None:
         if self._failed == "observe":
             self._recover()
-        self.remove_class("-starting")
-        self.add_class("-started")
-        matrix = self.query_one(Matrix)
-        self._explained.clear()
-        matrix.show(message.cells, grid.changed_keys(matrix.cells, message.cells))
-        self._explain_soon(matrix.cursor_key)
-        if self.query_one(Editor).unsaved:
-            self._work(self.operations.predict(self.query_one(Editor).area.text), "predict")
+        self._matrix_pane.show(message.cells)
+        if self._works.editor.unsaved:
+            self._work(self.operations.predict(self._works.editor.area.text), "predict")
         if message.objects_changed and not self._checking:
             self._work(self.operations.check(by_hand=False), "check")
 
-    @on(Matrix.Moved)
-    def _moved(self, message: Matrix.Moved) -> None:
-        self.query_one("#explanation").remove_class("large")
-        self._explain_soon(message.key)
-
-    @on(Matrix.Opened)
-    def _opened(self, message: Matrix.Opened) -> None:
-        self.query_one("#explanation").toggle_class("large")
-        self._explain_soon(message.key)
-
-    def _explain_soon(self, key: CellKey | None) -> None:
-        self._show_explanation(key)
-        if key is not None and key not in self._explained and self._phase != "broken":
-            self.set_timer(_DEBOUNCE, lambda: self._explain(key))
-
-    def _explain(self, key: CellKey) -> None:
-        if key == self.query_one(Matrix).cursor_key and key not in self._explained:
-            self._work(self.operations.explain(key), "explain")
+    @on(MatrixPane.ExplanationWanted)
+    def _explain(self, message: MatrixPane.ExplanationWanted) -> None:
+        if self._phase != "broken":
+            self._work(self.operations.explain(message.key), "explain")
 
     @on(messages.Explained)
-    def _explanation(self, message: messages.Explained) -> None:
-        self._explained[message.key] = message.lines
-        if message.key == self.query_one(Matrix).cursor_key:
-            self._show_explanation(message.key)
-
-    def _show_explanation(self, key: CellKey | None) -> None:
-        cell = next((cell for cell in self.query_one(Matrix).cells if cell.key == key), None)
-        lines: tuple[str, ...] = ()
-        if cell is not None:
-            lines = (grid.sentence(cell), *self._explained.get(cell.key, ("…",)))
-        self.query_one("#explanation-text", Static).update("\n".join(lines))
+    def _explained(self, message: messages.Explained) -> None:
+        self._matrix_pane.explain(message.key, message.lines)
 
     # --- checking ---
 
@@ -325,9 +230,9 @@ class LabScreen(Screen[None]):
         self.state = self.state.graded(message.report)
         self._set_phase("ready")
         self.query_one(LabHeader).update_status(simulated=message.report.simulated)
-        self.query_one("#report-text", Static).update(report_text(message.report))
+        self._works.report(report_text(message.report))
         if message.by_hand and message.report.held:
-            self.post_message(self.Finished(message.report))
+            self.post_message(LabFinished(message.report))
         elif message.by_hand:
             self._show_work("report")
         elif message.report.held and not finished_before:
@@ -376,8 +281,6 @@ class LabScreen(Screen[None]):
     def _take_hint(self, answer: str | None) -> None:
         if answer != "yes":
             return
-        from dataclasses import replace
-
         self.session.take_hint(self.query_one(TaskList).current.id)
         self.state = replace(self.state, hints=self._hints())
         self._show_state()
@@ -406,7 +309,7 @@ class LabScreen(Screen[None]):
         self.state = self.state.restarted()
         self._recover()
         self._set_phase("ready")
-        self.query_one("#report-text", Static).update("The lab is back at its start. F5 checks all tasks by traffic.")
+        self._works.report("The lab is back at its start. F5 checks all tasks by traffic.")
 
     def action_watch(self) -> None:
         """Follow changes by itself, or not."""
@@ -429,8 +332,8 @@ class LabScreen(Screen[None]):
     def _predicted(self, message: messages.Predicted) -> None:
         prediction = message.prediction
         after = {cell.key: cell.is_open for cell in prediction.cells if cell.key in prediction.changed}
-        self.query_one(Matrix).predict(after)
-        editor = self.query_one(Editor)
+        self._matrix_pane.predict(after)
+        editor = self._works.editor
         if prediction.error:
             editor.note(prediction.error)
         elif after:
@@ -444,30 +347,30 @@ class LabScreen(Screen[None]):
         if self._phase == "ready":
             self._work(self.operations.apply(message.path), "apply")
         else:
-            self.query_one(Editor).note("saved; the lab is not ready, so it was not applied")
+            self._works.editor.note("saved; the lab is not ready, so it was not applied")
 
     @on(messages.Applied)
     def _applied(self, message: messages.Applied) -> None:
         if self._failed == "apply":
             self._recover()
-        self.query_one(Editor).note(message.output or ("applied" if message.succeeded else "refused"))
+        self._works.editor.note(message.output or ("applied" if message.succeeded else "refused"))
         if message.succeeded:
-            self.query_one(Matrix).predict({})
+            self._matrix_pane.predict({})
             if not self._watching:
                 self._work(self.operations.observe(), "observe")
 
     @on(messages.FilesChanged)
     def _files_changed(self) -> None:
-        self.query_one(Editor).files_changed()
+        self._works.editor.files_changed()
 
     @on(Editor.PickWanted)
     def _pick(self, message: Editor.PickWanted) -> None:
-        editor = self.query_one(Editor)
+        editor = self._works.editor
         editor.keep_draft()
         self.app.push_screen(FilePicker(() if message.new else editor.files.names()), self._picked)
 
     def _picked(self, name: str | None) -> None:
-        editor = self.query_one(Editor)
+        editor = self._works.editor
         if name and editor.open(name):
             editor.area.focus()
 
@@ -478,14 +381,14 @@ class LabScreen(Screen[None]):
         if message.line.id == "works":
             self._show_work(message.tab)
         elif message.tab == "work":
-            self._show_work(self.query_one("#works", TabLine).active)
+            self._show_work(self._works.active)
         else:
             self.action_view(message.tab)
 
     def action_view(self, view: str) -> None:
         """Go to the tasks or the matrix; where there is no room for all, only that is shown."""
         self._switch(view)
-        self.query_one(TaskList if view == "tasks" else Matrix).focus()
+        (self.query_one(TaskList) if view == "tasks" else self._matrix_pane.matrix).focus()
 
     def _switch(self, view: str) -> None:
         self.remove_class(f"-view-{self._view}")
@@ -495,17 +398,12 @@ class LabScreen(Screen[None]):
 
     def action_work(self) -> None:
         """To the shell, editor and report; from there to the next of them."""
-        works = ("shell", "editor", "report")
-        active = self.query_one("#works", TabLine).active
-        inside = self.focused is not None and self.query_one("#lower") in self.focused.ancestors
-        self._show_work(works[(works.index(active) + 1) % len(works)] if inside else active)
+        self._switch("work")
+        self._works.show_next()
 
     def _show_work(self, work: str) -> None:
         self._switch("work")
-        self.query_one("#works", TabLine).activate(work)
-        self.query_one("#work", ContentSwitcher).current = work
-        target = {"shell": self.query_one(Terminal), "editor": self.query_one(Editor).area}
-        target.get(work, self.query_one("#report")).focus()
+        self._works.show(work)
 
     def action_editor(self) -> None:
         """To the editor."""
@@ -513,10 +411,10 @@ class LabScreen(Screen[None]):
 
     def action_shell(self) -> None:
         """Into the shell; out of it, and out of the editor, to the matrix."""
-        if isinstance(self.focused, Terminal) or self.focused is self.query_one(Editor).area:
+        if self._works.takes_typing:
             self.action_view("matrix")
             return
-        if self._phase == "ready" and not self.query_one(Terminal).running:
+        if self._phase == "ready":
             self._start_shell()
         self._show_work("shell")
 
@@ -538,40 +436,11 @@ class LabScreen(Screen[None]):
 
     def leave(self, *, quit_app: bool = False, then: Entry | None = None) -> None:
         """Leave, after questions about unsaved text and the running lab."""
-        editor = self.query_one(Editor)
-
-        def go() -> None:
-            self._leave_lab(quit_app=quit_app, then=then)
-
-        if not editor.unsaved:
-            go()
-            return
-        answers = (("save", "s", "save it"), ("draft", "d", "keep it as a draft"), ("drop", "x", "give it up"))
-
-        def decided(answer: str | None) -> None:
-            if answer == "drop":
-                editor.discard()
-            elif answer == "draft":
-                editor.keep_draft()
-            if answer in {"drop", "draft"} or (answer == "save" and editor.save()):
-                go()
-
-        self.app.push_screen(Choice(f"{editor.name_open} has unsaved text.", answers), decided)
-
-    def _leave_lab(self, *, quit_app: bool, then: Entry | None) -> None:
+        runs = self._phase not in {"broken", "starting"}
         memory = self.setup.leave
 
-        def go() -> None:
-            stop = memory.choice == "stop" and self._phase not in {"broken", "starting"}
-            self.post_message(self.Left(self.session, stop_lab=stop, quit_app=quit_app, then=then))
+        def gone() -> None:
+            stop = runs and memory.choice == "stop"
+            self.post_message(LabLeft(self.session, stop_lab=stop, quit_app=quit_app, then=then))
 
-        def decided(answer: str | None) -> None:
-            if answer:
-                memory.choice = answer
-                go()
-
-        if self._phase in {"broken", "starting"} or memory.choice:
-            go()
-            return
-        answers = (("keep", "k", "keep it running: coming back is instant"), ("stop", "s", "stop it: frees its memory"))
-        self.app.push_screen(Choice("The lab is running. (Asked once; Escape stays here.)", answers), decided)
+        ask_about_text(self.app, self._works.editor, lambda: ask_about_lab(self.app, memory, gone) if runs else gone())

@@ -19,17 +19,7 @@ LabScreen #upper { height: 2fr; }
 LabScreen #left { width: 2fr; border-right: vkey $primary 40%; }
 LabScreen #right { width: 3fr; }
 LabScreen #instructions { height: 1fr; }
-LabScreen #starting { height: 1fr; padding: 1 2; }
-LabScreen #legend { height: 1; color: $text-muted; background: $surface; }
-LabScreen #explanation { height: 7; border-top: solid $primary 40%; background: $background; padding: 0 1; }
-LabScreen #explanation.large { height: 2fr; }
-LabScreen #explanation-text { height: auto; }
 LabScreen #lower { height: 1fr; min-height: 9; }
-LabScreen #work { height: 1fr; }
-LabScreen #report { padding: 0 1; }
-LabScreen #report-text { height: auto; }
-LabScreen.-starting #matrix, LabScreen.-starting #legend, LabScreen.-starting #explanation { display: none; }
-LabScreen.-started #starting { display: none; }
 
 LabScreen.-wide #task-line, LabScreen.-wide #views { display: none; }
 LabScreen.-narrow #left { border-right: none; }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grader.report import Cell, CellKey, State
+from grader.report import Cell, CellKey, Expectation, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -99,11 +99,13 @@ def text_of(cell: Cell, *, predicted: bool | None = None, changed: bool = False)
     return symbol(cell.is_open) + (DIFFERS if differs(cell) else " ") + (CHANGED if changed else " ")
 
 
-def sentence(cell: Cell) -> str:
+def sentence(cell: Cell, predicted: bool | None = None) -> str:
     """What a cell shows, in words."""
-    outcome = {True: "open", False: "closed", None: "could not be probed"}[cell.is_open]
-    expected = {"open": "expected open", "closed": "expected closed"}.get(cell.expected, "not judged")
-    return f"{cell.key}  {outcome}, {expected}" + (" ! differs" if differs(cell) else "")
+    words = {True: "open", False: "closed", None: "could not be probed"}
+    expected = {Expectation.OPEN: ", expected open", Expectation.CLOSED: ", expected closed"}.get(cell.expected, "")
+    mark = DIFFERS if differs(cell) else symbol(cell.is_open)
+    turning = f"; {PREDICTED} {words[predicted]} after the edit" if predicted is not None else ""
+    return f"{mark} {words[cell.is_open]}{expected}{turning}"
 
 
 def changed_keys(before: Iterable[Cell], after: Iterable[Cell]) -> frozenset[CellKey]:

@@ -100,6 +100,15 @@ class Matrix(ScrollView, can_focus=True):
         cell = self._grid.cells.get(self._cursor)
         return cell.key if cell else None
 
+    def cell(self, key: CellKey) -> Cell | None:
+        """A cell as it is shown."""
+        at = self._grid.at(key)
+        return self._grid.cells.get(at) if at is not None else None
+
+    def predicted(self, key: CellKey) -> bool | None:
+        """What a cell would become; None when it would not change."""
+        return self._predicted.get(key)
+
     def show(self, cells: Iterable[Cell], changed: frozenset[CellKey] = frozenset()) -> None:
         """Show these cells; `changed` ones are marked. The cursor stays on its cell where that is still there."""
         at = self.cursor_key
@@ -209,7 +218,7 @@ class Matrix(ScrollView, can_focus=True):
         cell = self._grid.cells.get((row, column))
         if cell is None:
             return self._framed(column, f"{grid.NO_CELL}  ", Style(dim=True), here=here)
-        predicted = self._predicted.get(cell.key) if cell.key in self._predicted else None
+        predicted = self._predicted.get(cell.key)
         text = grid.text_of(cell, predicted=predicted, changed=cell.key in self._changed)
         return self._framed(column, text, self._look(cell, predicted), here=here)
 
