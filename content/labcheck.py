@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from content.arrows import ANY, Arrow, ArrowError, parse
+from content.arrows import ANY, ArrowError, parse
 from content.errors import Defect
 from content.wording import suggestion
 from content.workloads import Workloads
@@ -13,7 +13,7 @@ from content.yamlio import LAB_FILE, line_of, read_manifests, read_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from content.arrows import Name
+    from content.arrows import Arrow, Name
     from content.model import Lab, Manifest, Task
 
 Path = tuple[str | int, ...]
@@ -57,7 +57,7 @@ class _Check:
             if not (judged.allow or judged.deny or judged.others):
                 yield self.defect(here, f"this check of {task.id} judges nothing", "give allow, deny or others")
             for field in ("allow", "deny"):
-                yield from self._arrows((*here, field), getattr(judged, field), single=False)
+                yield from self._arrows((*here, field), getattr(judged, field))
             for field in ("between", "to"):
                 yield from self._endpoints((*here, field), getattr(judged, field))
 
@@ -75,7 +75,7 @@ class _Check:
                     cause = f"{name} fails {task}, but no cell is given"
                     yield self.defect((*at, task), cause, "list the cells that it opens or closes")
                 for field in ("opens", "closes"):
-                    yield from self._arrows((*at, task, field), getattr(failure, field), single=True)
+                    yield from self._arrows((*at, task, field), getattr(failure, field))
 
     def states(self) -> Iterator[Defect]:
         """The manifests of each state: whole objects, each of them once, in namespaces that exist."""
@@ -109,17 +109,14 @@ class _Check:
             cause = f"the namespace {namespace} is not made by the start manifests"
             yield Defect(manifest.path, line, cause, suggestion(namespace, known))
 
-    def _arrows(self, at: Path, arrows: Iterable[str], *, single: bool) -> Iterator[Defect]:
+    def _arrows(self, at: Path, arrows: Iterable[str]) -> Iterator[Defect]:
         for index, text in enumerate(arrows):
             try:
                 arrow = parse(text)
             except ArrowError as error:
                 yield self.defect((*at, index), f"{text!r} is no arrow: {error}", "write it like a -> b:80")
                 continue
-            problems = list(self._problems(arrow))
-            if single and not problems:
-                problems = list(self._one_cell(text, arrow))
-            for cause, remedy in problems:
+            for cause, remedy in self._problems(arrow):
                 yield self.defect((*at, index), f"{text}: {cause}", remedy)
 
     def _problems(self, arrow: Arrow) -> Iterator[tuple[str, str]]:
@@ -135,17 +132,6 @@ class _Check:
                         f"{name} does not serve {port}",
                         f"it declares: {', '.join(map(str, sorted(served))) or 'no ports'}",
                     )
-
-    def _one_cell(self, text: str, arrow: Arrow) -> Iterator[tuple[str, str]]:
-        """A mistake names cells as the matrix does, because exactly these are compared."""
-        cells = [*arrow.sources, *arrow.destinations]
-        if len(cells) != 2 or ANY in cells or len(arrow.ports) != 1:
-            yield "this is more than one cell", "write one source, one destination and one port a line"
-            return
-        source, destination = (self._workloads.short(name) for name in cells)
-        plain = str(Arrow((source,), (destination,), arrow.ports, arrow.via))
-        if text != plain:
-            yield "this is not how the matrix names the cell", f"write {plain}"
 
     def _endpoints(self, at: Path, names: Iterable[str]) -> Iterator[Defect]:
         for index, text in enumerate(names):
