@@ -11,8 +11,6 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from grader.ports import Manifest
     from labs.sandbox.api.status import FieldErrors
     from labs.sandbox.store import Store
@@ -26,9 +24,15 @@ _KEPT_FOR_FIXED = 256
 class Allocator:
     """Hands out what no Service in the store has yet."""
 
-    def __init__(self, store: Store, families: Sequence[int] = (4,)) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self.families = tuple(f"IPv{family}" for family in families)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families of the cluster's pods, as its nodes say; the first is what a Service gets that asks for none."""
+        nodes = self._store.list("nodes")
+        ranges = nodes[0].get("spec", {}).get("podCIDRs", ()) if nodes else ()
+        return tuple("IPv6" if ":" in cidr else "IPv4" for cidr in ranges) or ("IPv4",)
 
     def fill(self, service: Manifest, errors: FieldErrors, *, before: Manifest | None = None) -> None:
         """Give a Service its families, cluster addresses and node ports; what is wrong is added to `errors`."""
@@ -50,7 +54,9 @@ class Allocator:
             for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 if field in old:
                     spec.setdefault(field, old[field])
-        if spec.get("clusterIP") and (not spec.get("clusterIPs") or spec["clusterIP"] != old.get("clusterIP", spec["clusterIP"])):
+        if spec.get("clusterIP") and (
+            not spec.get("clusterIPs") or spec["clusterIP"] != old.get("clusterIP", spec["clusterIP"])
+        ):
             spec["clusterIPs"] = [spec["clusterIP"], *spec.get("clusterIPs", [])[1:]]
 
     def _families(self, spec: Manifest, errors: FieldErrors) -> None:
@@ -97,7 +103,9 @@ class Allocator:
                 detail = f"failed to allocate IP {address}: the provided network does not match the current range"
                 errors.invalid("spec.clusterIPs", given, detail)
             elif address in taken:
-                errors.invalid("spec.clusterIPs", given, f"failed to allocate IP {address}: provided IP is already allocated")
+                errors.invalid(
+                    "spec.clusterIPs", given, f"failed to allocate IP {address}: provided IP is already allocated"
+                )
         have = {f"IPv{6 if ':' in address else 4}" for address in given}
         for family in spec["ipFamilies"]:
             if family not in have:

@@ -11,11 +11,12 @@ from labs.sandbox.api.resources import Options, Resources, Written, kind_of
 
 if TYPE_CHECKING:
     from grader.ports import Manifest
+    from labs.sandbox.store import Store
 
 LAST = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def apply_object(resources: Resources, manifest: Manifest, namespace: str = "default") -> Written:
+def apply_object(store: Store, manifest: Manifest, namespace: str = "default") -> Written:
     """Create an object, or merge it into what is there as `kubectl apply` does.
 
     What the last apply had and this one has not is removed; what others set stays. `namespace` is for objects that
@@ -24,6 +25,7 @@ def apply_object(resources: Resources, manifest: Manifest, namespace: str = "def
     Raises:
         ApiError: the API refuses it; `message` is the API's own words.
     """
+    resources = Resources(store)
     kind = kind_of(manifest)
     wanted = copy.deepcopy(manifest)
     metadata = wanted.setdefault("metadata", {})
@@ -39,7 +41,7 @@ def apply_object(resources: Resources, manifest: Manifest, namespace: str = "def
     annotations.pop(LAST, None)
     annotations[LAST] = json.dumps(wanted, separators=(",", ":"), sort_keys=True) + "\n"
     name = metadata.get("name", "")
-    now = resources.store.get(kind.resource, home, name) if isinstance(name, str) else None
+    now = store.get(kind.resource, home, name) if isinstance(name, str) else None
     if now is None:
         return resources.create(kind, home, wanted, Options())
     try:
@@ -53,7 +55,7 @@ def apply_object(resources: Resources, manifest: Manifest, namespace: str = "def
     return resources.update(kind, home, name, merged, Options())
 
 
-def delete_object(resources: Resources, manifest: Manifest, namespace: str = "default") -> None:
+def delete_object(store: Store, manifest: Manifest, namespace: str = "default") -> None:
     """Delete an object; what is not there is fine.
 
     Raises:
@@ -63,7 +65,7 @@ def delete_object(resources: Resources, manifest: Manifest, namespace: str = "de
     metadata: dict[str, Any] = manifest.get("metadata") or {}
     home = (metadata.get("namespace") or namespace) if kind.namespaced else ""
     try:
-        deletion.delete(resources, kind, home, metadata.get("name", ""))
+        deletion.delete(Resources(store), kind, home, metadata.get("name", ""))
     except status.ApiError as error:
         if error.code != 404:
             raise

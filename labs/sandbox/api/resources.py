@@ -17,8 +17,6 @@ from labs.sandbox.api.status import FieldErrors
 from labs.sandbox.api.validate import metadata as metadata_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from grader.ports import Manifest
     from labs.sandbox.api.kinds import Kind
     from labs.sandbox.store import Store
@@ -59,11 +57,10 @@ class Resources:
     """The objects of one cluster with the rules of its API."""
 
     store: Store
-    families: Sequence[int] = (4,)
     allocator: Allocator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.allocator = Allocator(self.store, self.families)
+        self.allocator = Allocator(self.store)
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """The object.
@@ -158,8 +155,10 @@ class Resources:
             warnings += hints.about(kind, made)
         if options.dry_run:
             return Written(made, tuple(warnings))
-        if made["metadata"].get("deletionTimestamp") and not made["metadata"].get("finalizers") and (
-            kind.resource not in {"pods", "namespaces"}
+        if (
+            made["metadata"].get("deletionTimestamp")
+            and not made["metadata"].get("finalizers")
+            and (kind.resource not in {"pods", "namespaces"})
         ):
             return Written(self.store.remove(kind.resource, namespace, name) or made, tuple(warnings))
         return Written(self.store.put(kind.resource, made), tuple(warnings))
@@ -249,9 +248,7 @@ class Resources:
             raise status.conflict(kind.resource, old["metadata"]["name"])
         uid = metadata.get("uid")
         if uid and uid != old["metadata"]["uid"]:
-            why = (
-                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            )
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
             raise status.conflict(kind.resource, old["metadata"]["name"], why)
 
     @staticmethod
