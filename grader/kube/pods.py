@@ -133,7 +133,8 @@ def read_address(value: object, path: str, problems: Problems) -> Address | None
     if not value:
         return None
     try:
-        return ip_address(value) if isinstance(value, str) else None
+        # A number would be taken for an address's value, so only text is tried.
+        return ip_address(value if isinstance(value, str) else "")
     except ValueError:
         problems.invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
         return None
