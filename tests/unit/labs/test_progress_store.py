@@ -103,6 +103,23 @@ def test_several_processes_make_the_file_and_write_at_once_and_nothing_is_lost(p
     store.close()
 
 
+def test_it_waits_while_another_process_prepares_the_file(tmp_path: Path) -> None:
+    other, ours = (sqlite3.connect(tmp_path / "new.db", timeout=0, isolation_level=None) for _ in range(2))
+    other.execute("BEGIN EXCLUSIVE")
+    tries = []
+
+    def prepare() -> None:
+        tries.append(1)
+        if len(tries) == 3:
+            other.execute("ROLLBACK")
+        ours.execute("BEGIN IMMEDIATE")
+
+    progress._patiently(prepare)
+    assert len(tries) == 3
+    other.close()
+    ours.close()
+
+
 def _record_until_killed(path: Path, ready: Connection) -> None:
     store = ProgressStore(path)
     for number in range(1_000_000):
