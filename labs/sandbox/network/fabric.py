@@ -71,7 +71,7 @@ class Fabric:
     """All machines and pods of one lab. Not to be made in a network namespace that others use.
 
     Attributes:
-        ipv6: whether this kernel carries IPv6; without, IPv6 addresses are passed over.
+        ipv6: whether IPv6 is wanted and this kernel carries it; without, IPv6 addresses are passed over.
     """
 
     ipv6: bool = True
@@ -81,14 +81,16 @@ class Fabric:
     """Where pod addresses are: blocks, and single addresses that a node has from another node's block."""
     _served: set[Network] = field(default_factory=set)
     """Service addresses."""
+    _kernel_has_ipv6: bool = field(init=False)
     _netlink: Netlink = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the underlay, and see whether IPv6 works here."""
         trial = NetworkNamespace.create()
-        self.ipv6 = self.ipv6 and sysctl.write(
+        self._kernel_has_ipv6 = sysctl.write(
             trial, {"ipv6/conf/all/disable_ipv6": "0", "ipv6/conf/all/forwarding": "1"}
         )
+        self.ipv6 = self.ipv6 and self._kernel_has_ipv6
         trial.close()
         here = NetworkNamespace.current()
         self._netlink = Netlink(here)
@@ -114,7 +116,7 @@ class Fabric:
         self._netlink.request(
             [
                 rtnetlink.veth(f"port{number}", index, _mac(f"port {name}"), end, namespace.fd),
-                rtnetlink.configure(index, {}, ipv6=self.ipv6),
+                rtnetlink.configure(index, {}, ipv6=self._kernel_has_ipv6),
                 rtnetlink.up(index, master=_BRIDGE),
             ]
         )
@@ -128,7 +130,7 @@ class Fabric:
     def _joining(self, machine: Machine) -> list[Message]:
         requests = [
             rtnetlink.up(_LOOPBACK),
-            rtnetlink.configure(_ETH0, {rtnetlink.FORWARDING: int(machine.is_node)}, ipv6=self.ipv6),
+            rtnetlink.configure(_ETH0, {rtnetlink.FORWARDING: int(machine.is_node)}, ipv6=self._kernel_has_ipv6),
             rtnetlink.up(_ETH0),
         ]
         requests += [rtnetlink.address(_ETH0, a, a.max_prefixlen) for a in machine.addresses]
@@ -193,7 +195,7 @@ class Fabric:
         }
         requests = [
             rtnetlink.veth(link.interface, link.index, _GATEWAY_MAC, ("eth0", _ETH0, mac), link.namespace.fd),
-            rtnetlink.configure(link.index, settings, ipv6=self.ipv6),
+            rtnetlink.configure(link.index, settings, ipv6=self._kernel_has_ipv6),
             rtnetlink.up(link.index),
         ]
         if self.ipv6:
@@ -205,7 +207,7 @@ class Fabric:
     def _pod_side(self, addresses: tuple[Address, ...]) -> list[Message]:
         requests = [
             rtnetlink.up(_LOOPBACK),
-            rtnetlink.configure(_ETH0, {}, ipv6=self.ipv6),
+            rtnetlink.configure(_ETH0, {}, ipv6=self._kernel_has_ipv6),
             rtnetlink.up(_ETH0),
         ]
         requests += [rtnetlink.address(_ETH0, a, a.max_prefixlen) for a in addresses]
