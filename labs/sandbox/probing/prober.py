@@ -8,82 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import resource
 import select
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from content.errors import NetdojoError
 from grader.ports import Observation, Outcome
-from labs.sandbox.probing.association import InitAttempt
-from labs.sandbox.probing.attempt import Attempt, DatagramAttempt, Result, StreamAttempt, address_of
+from labs.sandbox.probing.attempt import UNANSWERED, Attempt, Result
 from labs.sandbox.probing.errors import NO_DESCRIPTOR
-from labs.sandbox.probing.icmp import EchoAttempt
-from labs.sandbox.workloads import sctp
+from labs.sandbox.probing.plan import ATTEMPTS, Names, Task, has_name, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from grader.ports import Probe
-    from labs.sandbox.network.netns import NetworkNamespace
+    from labs.sandbox.probing.plan import Endpoint
 
 SILENCE_SECONDS = 0.2
 """No denial is believed before this much silence, twice."""
-
-PATIENCE_SECONDS = 2.0
-"""How long a server may take to answer once it has accepted the connection."""
 
 TRIES = 2
 _TICK_SECONDS = 0.01
 _LONGEST_TICK_SECONDS = 0.05
 _SLICE = 64
 _MOST_AT_ONCE = 1024
-
-
-def _association(address: str, port: int, secret: str) -> Attempt:
-    if sctp.in_kernel():
-        return StreamAttempt(address, port, secret, sctp.IPPROTO_SCTP)
-    return InitAttempt(address, port, secret)
-
-
-_ATTEMPTS: dict[str, Callable[[str, int, str], Attempt]] = {
-    "TCP": StreamAttempt,
-    "UDP": DatagramAttempt,
-    "ICMP": EchoAttempt,
-    "SCTP": _association,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a source or destination of a probe is.
-
-    Attributes:
-        namespace: where a source's sockets are made; None for what can only be a destination (a Service).
-        addresses: of both families, in order of preference. For a Service its cluster IPs.
-    """
-
-    namespace: NetworkNamespace | None
-    addresses: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Task:
-    """A probe on its way."""
-
-    index: int
-    probe: Probe
-    namespace: NetworkNamespace
-    address: str
-    tries: int = 0
-    began: float = 0.0
-    deadline: float = 0.0
-    patience: float = PATIENCE_SECONDS
-    attempt: Attempt | None = None
 
 
 class Prober:
@@ -117,15 +67,15 @@ class _Batch:
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._observations: list[Observation | None] = [None] * len(probes)
-        self._by_descriptor: dict[int, _Task] = {}
-        self._quiet: deque[tuple[float, _Task, Attempt]] = deque()
+        self._by_descriptor: dict[int, Task] = {}
+        self._quiet: deque[tuple[float, Task, Attempt]] = deque()
         self._clock = 0.0
         self._ticked = 0.0
         self._epoll = select.epoll()
         self._starting: asyncio.Handle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._window = _window()
-        self._waiting = deque(self._plan(probes, _Names(resolve)))
+        self._waiting = deque(self._plan(probes, Names(resolve)))
 
     async def run(self) -> tuple[Observation, ...]:
         """Start slice by slice until everything has an observation."""
@@ -151,7 +101,7 @@ class _Batch:
                 task.attempt.close()
         self._by_descriptor.clear()
 
-    def _plan(self, probes: Sequence[Probe], names: _Names) -> list[_Task]:
+    def _plan(self, probes: Sequence[Probe], names: Names) -> list[Task]:
         """Tasks, those of one source together so that its namespace is entered once a slice."""
         tasks = []
         for index, probe in enumerate(probes):
@@ -170,7 +120,7 @@ class _Batch:
     def _start_slice(self) -> None:
         self._starting = None
         room = min(_SLICE, self._window - len(self._by_descriptor), len(self._waiting))
-        group: list[_Task] = []
+        group: list[Task] = []
         for _ in range(room):
             task = self._waiting.popleft()
             if group and group[0].namespace is not task.namespace:
@@ -182,12 +132,12 @@ class _Batch:
         self._start_soon()
         self._finish_if_done()
 
-    def _start_group(self, group: list[_Task]) -> None:
+    def _start_group(self, group: list[Task]) -> None:
         ready = []
         try:
             with group[0].namespace.entered():
                 for task in group:
-                    attempt = _ATTEMPTS[task.probe.protocol](task.address, task.probe.port, self._secret)
+                    attempt = ATTEMPTS[task.probe.protocol](task.address, task.probe.port, self._secret)
                     try:
                         attempt.open()
                     except OSError as problem:
@@ -201,14 +151,14 @@ class _Batch:
         for task, attempt in ready:
             self._begin(task, attempt)
 
-    def _cannot_open(self, task: _Task, problem: OSError) -> None:
+    def _cannot_open(self, task: Task, problem: OSError) -> None:
         if problem.errno in NO_DESCRIPTOR and self._by_descriptor:
             self._window = max(1, len(self._by_descriptor) // 2)  # wait for those that are open
             self._waiting.append(task)
         else:
             self._observe(task, Result(Outcome.ERROR, detail=f"socket: {problem.strerror}"))
 
-    def _begin(self, task: _Task, attempt: Attempt) -> None:
+    def _begin(self, task: Task, attempt: Attempt) -> None:
         task.attempt = attempt
         task.tries += 1
         now = time.monotonic()
@@ -238,7 +188,7 @@ class _Batch:
                 self._epoll.modify(descriptor, attempt.interest)
         self._finish_if_done()
 
-    def _let_go(self, task: _Task) -> None:
+    def _let_go(self, task: Task) -> None:
         attempt, task.attempt = task.attempt, None
         if attempt is not None:
             del self._by_descriptor[attempt.socket.fileno()]
@@ -259,13 +209,13 @@ class _Batch:
                 self._silent(task, attempt)
         self._finish_if_done()
 
-    def _silent(self, task: _Task, attempt: Attempt) -> None:
+    def _silent(self, task: Task, attempt: Attempt) -> None:
         if attempt.reached and task.patience > 0:
             task.patience -= SILENCE_SECONDS
             self._quiet.append((self._clock + SILENCE_SECONDS, task, attempt))
         elif attempt.reached:
             self._let_go(task)
-            self._observe(task, Result(Outcome.OPEN, verified=False, detail="connected, but nobody answered"))
+            self._observe(task, UNANSWERED)
         elif task.tries < TRIES:
             self._let_go(task)
             self._waiting.append(task)
@@ -276,84 +226,17 @@ class _Batch:
                 task, Result(Outcome.DROPPED, detail=f"no answer in {TRIES} x {SILENCE_SECONDS * 1000:.0f} ms")
             )
 
-    def _observe(self, task: _Task, result: Result) -> None:
+    def _observe(self, task: Task, result: Result) -> None:
         took = (time.monotonic() - task.began) * 1000 if task.began else 0.0
         outcome, detail = judge(task.probe, result)
         who = result.who
-        if outcome is Outcome.OPEN and result.verified and _named(task.probe):
+        if outcome is Outcome.OPEN and result.verified and has_name(task.probe):
             who = who or task.probe.destination  # an echo reply carries no name: the address is the pod's
         self._observations[task.index] = Observation(task.probe, outcome, who, result.seen_as, took, detail)
 
     def _finish_if_done(self) -> None:
         if not self._by_descriptor and not self._waiting and not self._done.done():
             self._done.set_result(None)
-
-
-def _named(probe: Probe) -> bool:
-    """True when the destination is one endpoint that servers call by the same name (a pod or an outside host)."""
-    return not probe.destination.startswith(("service:", "node:", "ip:"))
-
-
-def judge(probe: Probe, result: Result) -> tuple[Outcome, str]:
-    """The outcome that a result means for this probe, with its detail.
-
-    A sealed answer means open, whichever pod of the lab gave it: `answered_by` tells, and the grader compares. An answer
-    that no server of the lab sealed is an error at a netdojo endpoint, where it proves neither an open way nor a closed
-    one; at a plain address (`ip:`) anybody may answer.
-    """
-    if result.outcome is not Outcome.OPEN:
-        return result.outcome, result.detail
-    if not result.verified:
-        if probe.destination.startswith("ip:"):
-            return Outcome.OPEN, result.detail
-        return Outcome.ERROR, f"somebody else answered ({result.detail})"
-    return Outcome.OPEN, result.detail
-
-
-class _Names:
-    """Names to tasks, each name resolved once."""
-
-    def __init__(self, resolve: Callable[[str], Endpoint]) -> None:
-        self._resolve = resolve
-        self._known: dict[str, Endpoint | str] = {}
-
-    def _find(self, name: str) -> Endpoint | str:
-        """Where it is, or why it is not known."""
-        if name not in self._known:
-            try:
-                if name.startswith("ip:"):
-                    self._known[name] = Endpoint(None, (str(ipaddress.ip_address(name[3:])),))
-                else:
-                    self._known[name] = self._resolve(name)
-            except (LookupError, NetdojoError, ValueError) as problem:
-                self._known[name] = f"unknown endpoint {name}: {problem}"
-        return self._known[name]
-
-    def plan(self, index: int, probe: Probe) -> tuple[str, _Task | None]:
-        """The task, or why there is none."""
-        source, destination = self._find(probe.source), self._find(probe.destination)
-        if isinstance(source, str):
-            return source, None
-        if isinstance(destination, str):
-            return destination, None
-        problem = _refusal(probe, source, destination)
-        if problem or source.namespace is None:
-            return problem or f"{probe.source} cannot be a source: it has no network namespace", None
-        address = address_of(destination.addresses, probe.family)
-        return "", _Task(index, probe, source.namespace, address)
-
-
-def _refusal(probe: Probe, source: Endpoint, destination: Endpoint) -> str:
-    """Why this probe cannot be made, or nothing."""
-    if probe.protocol not in _ATTEMPTS:
-        return f"protocol {probe.protocol} cannot be probed (one of {', '.join(_ATTEMPTS)})"
-    if probe.protocol != "ICMP" and not 0 < probe.port < 65536:
-        return f"{probe.port} is no port"
-    ends = {probe.destination: destination, probe.source: source}
-    for name, end in ends.items():
-        if end.addresses and not address_of(end.addresses, probe.family):
-            return f"{name} has no IPv{probe.family} address"
-    return "" if destination.addresses else f"{probe.destination} has no address"
 
 
 def _window() -> int:

@@ -10,7 +10,8 @@ namespace, so that nothing outlives the command; the third becomes the command. 
 (runc's default), because the daemon may be root and `mount -o remount,rw /` would be one word away.
 """
 
-# ruff: noqa: PTH - this runs for every command, and pathlib is slow to import
+# This runs for every command, and pathlib is slow to import; /dev/shm and /tmp are mounts of its own.
+# ruff: noqa: PTH102, PTH103, PTH112, PTH114, PTH120, PTH123, PTH211, S108
 
 from __future__ import annotations
 
@@ -33,12 +34,12 @@ SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000
 TIOCSCTTY = 0x540E
 LAST_CAPABILITY = 63
 
-# chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot, audit_write,
-# setfcap: runc's defaults without mknod (linux/capability.h has the numbers).
+# chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot,
+# audit_write, setfcap: runc's defaults without mknod (linux/capability.h has the numbers).
 KEPT = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31))
 
 # Empty for the command, and its own.
-OWN = (("/tmp", "1777"), ("/run", "755"), ("/root", "700"), ("/home", "755"), ("/var/tmp", "1777"))  # noqa: S108 - masked
+OWN = (("/tmp", "1777"), ("/run", "755"), ("/root", "700"), ("/home", "755"), ("/var/tmp", "1777"))
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 BIN = "/run/netdojo/bin"
 
@@ -113,7 +114,7 @@ def make_devices(terminal: bool) -> None:
     """A /dev with what every container has, and no disk."""
     held = {name: os.open(f"/dev/{name}", os.O_PATH) for name in DEVICES}
     if terminal:
-        # Opened anew by its name: the descriptor we were given is on a mount of the daemon's, which cannot be bound here.
+        # Opened anew by name: the descriptor we were given is on a mount of the daemon's and cannot be bound here.
         held["console"] = os.open(os.ttyname(0), os.O_PATH)
     mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64k")
     for name, descriptor in held.items():
@@ -123,7 +124,7 @@ def make_devices(terminal: bool) -> None:
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"/dev/{name}")
     os.mkdir("/dev/shm")
-    mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16m")  # noqa: S108
+    mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16m")
     os.mkdir("/dev/pts")
     mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
     os.symlink("pts/ptmx", "/dev/ptmx")
@@ -155,7 +156,7 @@ def make_files(description: dict[str, Any]) -> None:
 
 
 def make_file(path: str, text: str) -> None:
-    """Put this text in place of a file of the host. Where that was a link to what is hidden now, make the file there."""
+    """Put this text in place of a file of the host. Where it was a link to what is hidden now, make it there."""
     real = os.path.realpath(path)
     if not os.path.lexists(real):
         with contextlib.suppress(OSError):  # none can be made where the host has none: programs use their defaults
