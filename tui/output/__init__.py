@@ -3,7 +3,7 @@
 - `terminal`  how wide, in colour or not, which symbols; text from strangers made harmless
 - `matrix`    the matrix, expected against actual, and what changed between two of them
 - `text`      a report for people
-- `machine`   JSON (documented there) and JUnit XML
+- `machine`   JSON and JUnit XML
 """
 
 from tui.output.machine import cells_json, report_json, report_junit

@@ -1,23 +1,7 @@
 """Reports for programs: JSON and JUnit XML.
 
-The JSON of a report (`"version": 1`; keys are added, never renamed or removed, without a new version):
-
-    {"version": 1, "lab": "default-deny", "backend": "sandbox", "dataplane": "nftables", "simulated": false,
-     "held": false, "points": 20, "earned": 14, "hint_cost": 1,
-     "tasks": [{"id": "isolate", "title": "…", "points": 8, "earned": 6, "held": false,
-       "checks": [{"kind": "connectivity", "held": false, "share": 0.75, "messages": [],
-         "cells": [CELL, …]}]}]}
-
-A cell, also in the `cells` of a matrix (`{"version": 1, "cells": [CELL, …]}`):
-
-    {"source": "customer", "destination": "database", "port": 2379, "protocol": "TCP", "via": "pod",
-     "expected": "closed", "state": "over-permission", "open": true, "why": ["…"],
-     "probes": [{"source": "yaobank/customer-…", "destination": "yaobank/database-…", "port": 2379,
-       "protocol": "TCP", "family": 4, "via": "pod", "outcome": "open", "answered_by": "yaobank/database-…",
-       "seen_as": "10.244.0.7", "milliseconds": 0.8, "detail": ""}]}
-
-`expected` is open, closed or any; `state` is one of `grader.report.State`; `open` is null when the cell could not run;
-`port` is 0 for ICMP; `outcome` is one of `grader.ports.Outcome`.
+The form is documented, with an example, in `docs/reports.md`. Keys are added, never renamed or removed, without a new
+`version`.
 """
 
 from __future__ import annotations
@@ -41,7 +25,7 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def report_json(report: Report) -> str:
-    """A report as JSON; see the module's description of the form."""
+    """A report as JSON."""
     document = {
         "version": VERSION,
         "lab": report.lab,
@@ -58,7 +42,7 @@ def report_json(report: Report) -> str:
 
 
 def cells_json(cells: Iterable[Cell]) -> str:
-    """A matrix as JSON; see the module's description of the form."""
+    """A matrix as JSON: `version` and `cells`, the same as in a report."""
     return json.dumps({"version": VERSION, "cells": [_cell(cell) for cell in cells]}, indent=2, ensure_ascii=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from hypothesis import given
@@ -73,6 +74,22 @@ def test_the_json_of_a_report_is_as_documented() -> None:
             {"id": "two", "title": "Look", "points": 2, "earned": 2, "held": True, "checks": []},
         ],
     }
+
+
+def shape(value: object) -> object:
+    """The keys of a document and the types of its values."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value else type(value)
+
+
+def test_the_example_of_the_documentation_has_this_form() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reports.md").read_text(encoding="utf-8")
+    example = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    report = Report("bank", "sandbox", "nftables", simulated=False, tasks=TASKS[:1], hint_cost=1)
+    assert shape(example) == shape(json.loads(report_json(report)))
+    for kind in (State, Expectation, Outcome):
+        assert all(f"`{value}`" in page for value in kind)
 
 
 def test_the_json_of_a_matrix_is_as_documented() -> None:
