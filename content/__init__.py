@@ -3,7 +3,8 @@
 Map of the package:
 
 - `errors`    what can be wrong with content: `Defect` (file, line, cause, remedy) and `BrokenContentError`
-- `yamlio`    safe YAML with limits on size, depth and aliases, and the line of every value
+- `yamlio`    files and texts of YAML, Kubernetes manifests, and the line of every value
+- `yamlreader` values from YAML's events, with limits on size, depth and aliases
 - `scalars`   what a plain YAML scalar means, as kubectl reads it
 - `model`     frozen models: `Course`, `Chapter`, `Lesson`, `Quiz`, `Lab`, `Task`, check kinds
 - `arrows`    the traffic notation `summary -> database:2379 via service`

@@ -6,11 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from content import yamlreader
 from content.errors import BrokenContentError
-from content.yamlio import LAB_FILE, MANIFESTS, Limits, line_of, read_documents, read_manifests, read_text
+from content.load import SHIPPED
+from content.yamlio import LAB_FILE, MANIFESTS, line_of, read_documents, read_manifests, read_text
+from content.yamlreader import Limits
 
 SMALL = Limits(size=2000, documents=3, nodes=30, depth=5, scalar=50, aliased=10)
 
@@ -72,6 +76,7 @@ def test_any_text_gives_values_or_defects(text: str) -> None:
         ("- 1\n" * 31, 30, "more than 30 values"),
         ("a: " + "x" * 51, 1, "a text of more than 50 characters"),
         ("- &x [1, 2, 3, 4]\n- *x\n- *x\n- *x", 4, "aliases that expand to more than 10 values"),
+        ("- &x [[[1]]]\n- &y [*x]\n- [*y]", 3, "nesting deeper than 5"),
         ("#" * 2001, 0, "larger than 1 KiB"),
     ],
 )
@@ -95,12 +100,13 @@ def test_every_repeated_key_is_reported() -> None:
         + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
         "a0: &a0 {x0: 1}\n"
         + "".join(f"a{i}: &a{i} {{<<: [{','.join([f'*a{i - 1}'] * 9)}], x{i}: 1}}\n" for i in range(1, 12)),
+        "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 600)),
         "[" * 100_000,
         "- " * 100_000,
         "".join(" " * i + "a:\n" for i in range(500)),
         "{a: " * 100_000,
     ],
-    ids=["aliases", "merges", "flow depth", "block depth", "indented", "flow mappings"],
+    ids=["aliases", "merges", "aliases that nest", "flow depth", "block depth", "indented", "flow mappings"],
 )
 def test_a_bomb_is_refused_in_little_memory(bomb: str, limits: Limits) -> None:
     tracemalloc.start()
@@ -199,3 +205,13 @@ def test_files(tmp_path: Path) -> None:
         read_text(tmp_path / "missing.yaml")
     with pytest.raises(BrokenContentError, match="directory"):
         read_text(tmp_path)
+
+
+def test_without_libyaml_the_values_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = sorted(SHIPPED.rglob("*.yaml"))
+    assert files
+    fast = [read_documents(file.read_text(encoding="utf-8")) for file in files[::7]]
+    monkeypatch.setattr(yamlreader, "PARSER", yaml.SafeLoader)
+    assert [read_documents(file.read_text(encoding="utf-8")) for file in files[::7]] == fast
+    with pytest.raises(BrokenContentError, match="nesting deeper than 5"):
+        read_documents("[" * 6, limits=SMALL)
