@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -44,7 +43,12 @@ class EchoAttempt(DatagramAttempt):
 
 
 def _identity(number: int) -> tuple[int, int]:
-    return (os.getpid() ^ number >> 16) & 0xFFFF, number & 0xFFFF
+    """Identifier and sequence number, with a fresh identifier each.
+
+    Connection tracking knows a ping by its identifier alone: a shared one would let a denied ping pass as part of one
+    that was allowed before.
+    """
+    return number & 0xFFFF, (number >> 16) & 0xFFFF
 
 
 def echo_request(family: int, number: int, data: bytes) -> bytes:
