@@ -57,6 +57,8 @@ kind: Pod
 metadata: {name: done, namespace: shop, labels: {app: web}}
 status: {phase: Succeeded, podIP: 10.0.9.9}
 ---
+{apiVersion: v1, kind: Pod, metadata: {name: new, namespace: shop, labels: {app: new}}, status: {phase: Pending}}
+---
 apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: shop}

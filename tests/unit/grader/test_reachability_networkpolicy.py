@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from content.errors import UsageError
+from grader.reachability.matrix import Column
 from grader.reachability.verdict import Action, Flow
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from grader.reachability.world import World
 
 WEB, DB, GUEST = "shop/web", "shop/db", "lobby/guest"
+DB_ONLY = "matchLabels: {app: db}"
 ALL_IN = "{podSelector: {}, ingress: [{}]}"
 DENY_IN = "{podSelector: {}}"
 DENY_OUT = "{podSelector: {}, policyTypes: [Egress]}"
@@ -62,7 +64,7 @@ TABLE = {
         [f"{WEB} -x {DB}:5432", f"{WEB} -> {GUEST}:8080"],
     ),
     "podSelector alone means the policy's own namespace": (
-        [ingress("{from: [{podSelector: {matchLabels: {app: web}}}]}", "matchLabels: {app: db}")],
+        [ingress("{from: [{podSelector: {matchLabels: {app: web}}}]}", DB_ONLY)],
         [f"{WEB} -> {DB}:5432", f"{GUEST} -x {DB}:5432"],
     ),
     "namespaceSelector alone means every pod there": (
@@ -141,13 +143,24 @@ TABLE = {
         [ingress("{ports: [{port: 8000, endPort: 8080}]}")],
         [f"{DB} -> {WEB}:8000", f"{DB} -> {WEB}:8080", f"{DB} -x {WEB}:7999", f"{DB} -x {WEB}:8081"],
     ),
+    "endPort holds for egress too": (
+        [egress("{ports: [{port: 8000, endPort: 8080}]}")],
+        [f"{WEB} -> {DB}:8080", f"{WEB} -x {DB}:8081", f"{WEB} -x {DB}:5432"],
+    ),
+    "a pod without an address is in no range but all": (
+        [
+            ingress("{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}"),
+            ingress("{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}", DB_ONLY),
+        ],
+        [f"shop/new -x {WEB}:8080", f"shop/new -> {DB}:5432", f"shop/new -x {DB}:5432@6"],
+    ),
     "a declared port is not needed": ([ingress("{ports: [{port: 1234}]}")], [f"{DB} -> {WEB}:1234"]),
     "a named port is the destination's": (
-        [ingress("{ports: [{port: http}]}"), ingress("{ports: [{port: http}]}", "matchLabels: {app: db}")],
+        [ingress("{ports: [{port: http}]}"), ingress("{ports: [{port: http}]}", DB_ONLY)],
         [f"{GUEST} -> {WEB}:8080", f"{GUEST} -x {WEB}:8081", f"{GUEST} -> {DB}:8081", f"{GUEST} -x {DB}:8080"],
     ),
     "a named port is resolved at each destination for egress": (
-        [egress("{ports: [{port: http}]}"), egress("{ports: [{port: http}]}", "matchLabels: {app: db}")],
+        [egress("{ports: [{port: http}]}"), egress("{ports: [{port: http}]}", DB_ONLY)],
         [f"{WEB} -> {DB}:8081", f"{WEB} -x {DB}:8080", f"{DB} -> {WEB}:8080", f"{DB} -x {GUEST}:8080"],
     ),
     "a named port has a protocol": (
@@ -165,12 +178,12 @@ TABLE = {
         [f"node:n1 -> {WEB}:8080", f"node:n2 -x {WEB}:8080", f"ip:172.18.0.2 -> {WEB}:8080", f"node:n1 -> {WEB}:icmp"],
     ),
     "the way to the own node is ordinary egress": (
-        [DENY_OUT, egress("{to: [{ipBlock: {cidr: 172.18.0.3/32}}]}", "matchLabels: {app: db}")],
+        [DENY_OUT, egress("{to: [{ipBlock: {cidr: 172.18.0.3/32}}]}", DB_ONLY)],
         [f"{WEB} -x node:n1:10250", f"{DB} -> node:n2:10250"],
     ),
     "no policy selects a node": (["lobby | {podSelector: {}, policyTypes: [Egress]}"], ["node:n2 -> lobby/guest:8080"]),
     "an outside host with no known address is in no range but all": (
-        [ingress("{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}"), ingress("{from: []}", "matchLabels: {app: db}")],
+        [ingress("{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}"), ingress("{from: []}", DB_ONLY)],
         [f"host:bastion -x {WEB}:8080", f"host:bastion -> {DB}:5432"],
     ),
     "a Service is judged at the pod's port, after translation": (
@@ -182,7 +195,7 @@ TABLE = {
         [f"{DB} -> service:shop/web:80", f"{DB} -> service:shop/web:90", f"{DB} -x service:shop/web:81"],
     ),
     "a Service's address is in no range of egress": (
-        [egress("{to: [{ipBlock: {cidr: 10.96.0.0/12}}]}", "matchLabels: {app: db}")],
+        [egress("{to: [{ipBlock: {cidr: 10.96.0.0/12}}]}", DB_ONLY)],
         [f"{DB} -x service:shop/web:80"],
     ),
     "a headless Service is its pods": ([], [f"{WEB} -> service:shop/pods:5432"]),
@@ -205,7 +218,7 @@ TABLE = {
         [f"lobby/agent -?x {WEB}:8080"],
     ),
     "what both ways decide alike is not left open": (
-        [ingress("{from: [{podSelector: {}}]}"), ingress("{from: []}", "matchLabels: {app: db}")],
+        [ingress("{from: [{podSelector: {}}]}"), ingress("{from: []}", DB_ONLY)],
         [f"lobby/agent -x {WEB}:8080", f"lobby/agent -> {DB}:5432"],
     ),
 }
@@ -231,6 +244,18 @@ def test_rule(shop: Callable[..., World], name: str) -> None:
         left_open = "?" if verdict.action is Action.OPEN else ""
         assert f"-{left_open}{'>' if verdict.allowed else 'x'}" == sign, (arrow, world.explain(flow).lines())
         assert world.allowed_as_calico(flow) is verdict.allowed
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_all_pairs_by_sets_agree(shop: Callable[..., World], name: str) -> None:
+    world = shop(*TABLE[name][0])
+    ends = [*world.endpoints.pods, "node:n1", "ip:192.0.2.1", "service:shop/both"]
+    ports = [(53, "TCP"), (53, "UDP"), (80, "TCP"), (5432, "TCP"), (8080, "TCP"), (8081, "TCP"), (0, "ICMP")]
+    columns = [Column(end, *port) for end in ends for port in ports]
+    for family in (4, 6):
+        for flow, allowed, left_open in world.matrix(ends[:-1], columns, family).cells():
+            verdict = world.verdict(flow)
+            assert (allowed, left_open) == (verdict.allowed, verdict.action is Action.OPEN), flow
 
 
 @pytest.mark.parametrize(
