@@ -86,7 +86,7 @@ def isolated(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return lambda function, *arguments: run_isolated(function, *arguments, plain=plain)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def isolate() -> Callable[..., Any]:
-    """As `isolated`, but once only: as we are."""
+    """As `isolated`, but once only: as we are, or with `plain=True` without privileges."""
     return run_isolated
