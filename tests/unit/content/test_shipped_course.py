@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from content.load import SHIPPED, shipped_courses
 from content.validate import lint
+from content.yamlio import read_documents
+from grader.kube.parse import read_objects
 
 if TYPE_CHECKING:
     from content.model import Chapter, Lab
@@ -38,3 +41,18 @@ def test_reading_speed_is_believable() -> None:
     for chapter in CHAPTERS:
         for lesson in chapter.lessons:
             assert 60 <= len(lesson.text.split()) / lesson.minutes <= 160, lesson.path
+
+
+LISTINGS = [
+    pytest.param(listing, id=f"{lesson.id}-{index}")
+    for chapter in CHAPTERS
+    for lesson in chapter.lessons
+    for index, listing in enumerate(re.findall(r"^```yaml\n(.*?)^```", lesson.text, re.DOTALL | re.MULTILINE))
+]
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_what_a_lesson_shows_is_what_kubernetes_reads(listing: str) -> None:
+    values = [document.value for document in read_documents(listing)]
+    policies = [value for value in values if "apiVersion" in value]
+    assert len(read_objects(policies).policies) == len(policies)
