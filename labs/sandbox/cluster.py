@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from content.errors import BrokenContentError, Defect, UsageError
 from grader.errors import InfrastructureError
 from labs.sandbox import wire
-from labs.sandbox.api.server import Api
 from labs.sandbox.api.apply import apply_object, delete_object
 from labs.sandbox.api.kubeconfig import write_kubeconfig
+from labs.sandbox.api.server import Api
 from labs.sandbox.api.status import ApiError
 from labs.sandbox.controllers import Controllers, Topology
 from labs.sandbox.store import Store

@@ -127,7 +127,7 @@ class ControlServer:
             answer = {"id": number, "ok": await self._perform(request)}
         except Exception as error:  # noqa: BLE001 - every failure is an answer
             packed = wire.pack_error(error)
-            if packed.get("message", "").startswith("the cluster's process failed"):
+            if packed.get("message", "").startswith(wire.FAILED):
                 _log.exception("control request %r failed", number)
             answer = {"id": number, "error": packed}
         with contextlib.suppress(OSError):

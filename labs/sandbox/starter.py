@@ -29,6 +29,10 @@ _LIMIT = 60.0
 """Seconds from the order to ready, on the slowest machine that is worth waiting for."""
 
 
+_PATIENCE = 5.0
+"""Seconds that an unwanted daemon has to go away."""
+
+
 async def spawn(request: Request, folder: Path, progress: Callable[[str], None], *, dataplane: str, port: int) -> None:
     """Start the daemon of a folder and return when it is ready; ends it when this is cancelled.
 
@@ -110,11 +114,13 @@ def _failed(folder: Path) -> InfrastructureError:
 
 
 async def _let_go(process: Process) -> None:
-    """Close the pipes and reap what has ended; a process that was not told to keep on ends by itself."""
-    if process.stdin is not None:
-        process.stdin.close()
+    """Close the pipes and reap what has ended; a daemon that was not told to keep on ends by itself."""
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both were asked for as pipes
+    process.stdin.close()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_PATIENCE):
+            while await process.stdout.read(1 << 16):
+                pass  # its last words; the end comes when it has ended, or when it goes on without this pipe
             await process.wait()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):

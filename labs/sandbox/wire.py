@@ -7,6 +7,7 @@ One request a line: `{"id": 1, "do": "probe", "with": {…}}`; one answer a line
 from __future__ import annotations
 
 import json
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ REQUEST_LIMIT = 16 << 20
 """Bytes of the longest request; a longer one ends its connection."""
 ANSWER_LIMIT = 256 << 20
 """Bytes of the longest answer that a client reads."""
+
+FAILED = "the cluster's process failed"
+"""How the message of an error begins that nobody foresaw."""
 
 _ERRORS = {
     kind.__name__: kind
@@ -102,10 +106,12 @@ def pack_error(error: BaseException) -> dict[str, Any]:
     if isinstance(error, NetdojoError):
         kind = next((k.__name__ for k in type(error).__mro__ if k.__name__ in _ERRORS), "InfrastructureError")
         return {"type": kind, "message": error.message, "remedy": error.remedy}
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" (at {frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return {
         "type": "InfrastructureError",
-        "message": f"the cluster's process failed: {type(error).__name__}: {error}",
-        "remedy": "its log says more; please report it",
+        "message": f"{FAILED}: {type(error).__name__}: {error}{where}",
+        "remedy": "this is a defect of netdojo: please report it with this message",
     }
 
 
