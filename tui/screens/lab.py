@@ -103,6 +103,12 @@ class LabScreen(Screen[None]):
             self.set_class(on_, name)
         self._show_state()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that the shell would get are not offered while it has the focus."""
+        if isinstance(self.focused, Terminal) and action != "shell":
+            return False
+        return super().check_action(action, parameters)
+
     # --- starting, and what can go wrong ---
 
     def _work(self, work: Coroutine[Any, Any, None], group: str) -> None:
