@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from content.arrows import ANY, Name, Port, parse
-from content.errors import UsageError
+from content.arrows import ANY, ArrowError, Name, Port, parse
+from content.errors import BrokenContentError, Defect, UsageError
 from grader.kube.parse import read_objects
 from grader.report import CellKey
 
@@ -137,7 +137,7 @@ def build(lab: Lab, objects: Objects) -> Matrix:
     """
     spec = lab.spec
     start = start_objects(lab)
-    arrows = tuple(arrows_of(spec))
+    arrows = tuple(arrows_of(lab))
     at_start, now = pods_by_workload(start), pods_by_workload(objects)
     hosts = {host: Endpoint(host, ("", host)) for host in spec.topology.hosts}
     workloads = (*_in_file_order(lab, at_start), *_mentioned(spec, arrows))
@@ -165,17 +165,31 @@ def start_objects(lab: Lab) -> Objects:
     return read_objects(manifests, default_namespace=lab.spec.namespace)
 
 
-def arrows_of(spec: LabSpec) -> Iterator[Arrow]:
+def arrows_of(lab: Lab) -> Iterator[Arrow]:
     """Every arrow of a lab's tasks."""
-    for task in spec.tasks:
+    for task in lab.spec.tasks:
         for check in task.checks:
             for text in (*check.connectivity.allow, *check.connectivity.deny):
-                yield parse(text)
+                yield read_arrow(lab, text)
+
+
+def read_arrow(lab: Lab, text: str) -> Arrow:
+    """An arrow of the lab's own file.
+
+    Raises:
+        content.errors.BrokenContentError: it is none.
+    """
+    try:
+        return parse(text)
+    except ArrowError as error:
+        raise BrokenContentError(
+            [Defect(lab.folder / "lab.yaml", 0, f"the arrow '{text}': {error.message}")]
+        ) from error
 
 
 def all_cells(lab: Lab, matrix: Matrix) -> tuple[CellKey, ...]:
     """The complete matrix, and the cells by way of Services that the lab's arrows mean; each once."""
-    listed = (key for arrow in arrows_of(lab.spec) for key in matrix.expand(arrow))
+    listed = (key for arrow in arrows_of(lab) for key in matrix.expand(arrow))
     return tuple(dict.fromkeys((*matrix.keys(), *listed)))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from content.arrows import Name, parse
 from content.errors import BrokenContentError, Defect, UsageError
-from grader.matrix import label
+from grader.matrix import label, read_arrow
 from grader.report import Expectation
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def cells_of(matrix: Matrix, arrows: Iterable[str]) -> frozenset[CellKey]:
 
 
 def _add(lab: Lab, matrix: Matrix, text: str, expectation: Expectation, listed: dict[CellKey, Wanted]) -> None:
-    arrow = parse(text)
+    arrow = read_arrow(lab, text)
     keys = matrix.expand(arrow)
     if not keys:
         raise _broken(lab, f"the arrow '{text}' means no cell: nothing serves that, or it points to itself")

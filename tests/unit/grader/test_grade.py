@@ -239,10 +239,19 @@ async def test_why_pods_of_one_cell_differ(lab: Lab, objects: Objects, bank: Any
     assert sum("-> bank/summary-abc-0:80/TCP" in line for line in lines) == 2
 
 
-async def test_a_lab_that_contradicts_itself_is_broken_content(bank: Any, objects: Objects) -> None:
-    lab = bank.lab(bank.task({"allow": ("customer -> summary",), "deny": ("customer -> summary",)}))
-    with pytest.raises(BrokenContentError, match=r"lab\.yaml"):
-        await grade(lab, SimulatedCluster(objects))
+@pytest.mark.parametrize(
+    ("check", "cause"),
+    [
+        ({"allow": ("customer -> summary",), "deny": ("customer -> summary",)}, "in `allow` and in `deny`"),
+        ({"allow": ("customer => summary",)}, "column 10"),
+    ],
+)
+async def test_a_lab_that_makes_no_sense_is_broken_content(
+    bank: Any, objects: Objects, check: dict[str, Any], cause: str
+) -> None:
+    with pytest.raises(BrokenContentError, match=r"lab\.yaml") as raised:
+        await grade(bank.lab(bank.task(check)), SimulatedCluster(objects))
+    assert cause in raised.value.defects[0].cause
 
 
 KEYS = [CellKey(source, "database", Port(2379)) for source in ("customer", "summary", "guest.outside")]
