@@ -5,7 +5,6 @@ An `ip:` that belongs to a pod, a node or a Service means that pod, node or Serv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -34,6 +33,12 @@ class Endpoints:
         self.pods: dict[str, Endpoint] = {}
         self.finished: set[str] = set()
         self.services: dict[str, Service] = {f"{each.namespace}/{each.name}": each for each in objects.services}
+        self._node_ports = {
+            (port.node_port, port.protocol): service
+            for service in objects.services
+            for port in service.ports
+            if port.node_port and service.type in ("NodePort", "LoadBalancer")
+        }
         self._others: dict[str, Endpoint] = {}
         self._by_address: dict[Address, str] = {}
         for pod in objects.pods:
@@ -96,6 +101,16 @@ class Endpoints:
             raise UsageError(f"there is no Service {ref.removeprefix('service:')}")
         return service
 
+    def service_at(self, ref: str, port: int, protocol: str) -> Service | None:
+        """Return the Service that answers there: the one named, or the one of a node's port; None for no Service.
+
+        Raises:
+            UsageError: a Service is named that does not exist.
+        """
+        if ref.startswith("service:"):
+            return self.service(ref)
+        return self._node_ports.get((port, protocol)) if ref.startswith("node:") else None
+
     def backends(self, service: Service) -> tuple[Endpoint, ...]:
         """Return the pods that a Service selects, in order of their names."""
         if service.selector is None:
@@ -110,23 +125,15 @@ class Endpoints:
         return f"did you mean {', '.join(close)}?" if close else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """Where a Service sends a packet: the pod and its port."""
-
-    endpoint: Endpoint
-    port: int
-
-
-def target_port(service: Service, backend: Endpoint, port: int, protocol: str) -> int | None:
+def target_port(service: Service, backend: Endpoint, port: int, protocol: str, *, by_node: bool = False) -> int | None:
     """Return the pod's port behind a Service's port; None when the Service has no such port or the name is unknown.
 
-    A headless Service has no address of its own: clients reach the pod's own ports.
+    A headless Service has no address of its own: clients reach the pod's own ports. `by_node`: it is the node's port.
     """
-    if service.headless:
+    if service.headless and not by_node:
         return port
     for entry in service.ports:
-        if entry.port == port and entry.protocol == protocol:
+        if (entry.node_port if by_node else entry.port) == port and entry.protocol == protocol:
             if isinstance(entry.target, int):
                 return entry.target
             return min(backend.ports.get((entry.target, protocol), ()), default=None)

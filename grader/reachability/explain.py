@@ -23,11 +23,12 @@ def explain_packet(book: Rulebook, flow: Flow, packet: Packet, before: tuple[str
     hops = list(before)
     misses: tuple[NearMiss, ...] = ()
     for decision in (egress, ingress):
-        subject, _ = packet.ends(decision.direction)
+        seen = packet.seen(decision.direction)
+        subject, _ = seen.ends(decision.direction)
         hops.append(f"{decision.direction} of {subject.ref}: {_sentence(decision)}")
-        hops += _details(book, decision, packet)
+        hops += _details(book, decision, seen)
         if not decision.allowed and decision.isolating:
-            misses += near_misses(book, decision.direction, packet)
+            misses += near_misses(book, decision.direction, seen)
     return Explanation(Verdict(flow, egress, ingress), tuple(hops), misses)
 
 
@@ -38,6 +39,9 @@ def service_hops(service: Service, packet: Packet, flow: Flow, backends: int) ->
     choice = f" (1 of {backends} endpoints)" if backends > 1 else ""
     if service.headless:
         return (f"{name} is headless: its name stands for {where}{choice}",)
+    if flow.destination.startswith("node:"):
+        masked = f"; its node sees {packet.masked.ref} as the sender" if packet.masked else ""
+        return (f"port {flow.port} of {flow.destination} is a NodePort of {name}: it leads to {where}{choice}{masked}",)
     address = next((f" at {address}" for address in service.addresses if address.version == flow.family), "")
     return (f"{name}{address} port {flow.port} leads to {where}{choice}; policies see the pod's port",)
 

@@ -5,7 +5,9 @@ What the specification of NetworkPolicy leaves open becomes `Action.OPEN`, with 
 
 - ICMP: matched by rules without ports, stopped by all others;
 - a pod in its node's network is the node: no selector picks it, policies on it do nothing, only ranges match it;
-- hairpin through a Service: the pod's own egress and ingress policies are asked.
+- hairpin through a Service: the pod's own egress and ingress policies are asked;
+- a NodePort: egress sees the node, unless it is the sender's own; ingress sees the sender where its pod runs on that
+  node, else that node.
 """
 
 from __future__ import annotations
@@ -27,7 +29,18 @@ PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a flow, after a Service's address was translated. `hairpin`: it comes back to its sender."""
+    """The first packet of a flow, after a Service's address was translated.
+
+    Attributes:
+        source: who sends it.
+        destination: the pod, node or address that it arrives at.
+        port: at the destination.
+        protocol: TCP, UDP, SCTP, ICMP, …
+        family: 4 or 6.
+        hairpin: it comes back to its sender.
+        entry: the node whose NodePort was addressed, and that port, where the sender's own node does not translate it.
+        masked: whom the destination's node sees as the sender, where that is the entry node.
+    """
 
     source: Endpoint
     destination: Endpoint
@@ -35,6 +48,16 @@ class Packet:
     protocol: str
     family: int
     hairpin: bool = False
+    entry: tuple[Endpoint, int] | None = None
+    masked: Endpoint | None = None
+
+    def seen(self, direction: str) -> Packet:
+        """Return the packet as it is where a direction is judged."""
+        if direction == EGRESS and self.entry is not None:
+            return replace(self, destination=self.entry[0], port=self.entry[1], hairpin=False, entry=None)
+        if direction != EGRESS and self.masked is not None:
+            return replace(self, source=self.masked, masked=None)
+        return self
 
     def ends(self, direction: str) -> tuple[Endpoint, Endpoint]:
         """Return the subject of a direction, then its peer."""
@@ -45,6 +68,7 @@ class Packet:
 
 def decide(book: Rulebook, direction: str, packet: Packet) -> Decision:
     """Return what a direction decides about a packet."""
+    sent, packet = packet, packet.seen(direction)
     subject, peer = packet.ends(direction)
     if exempt := _exemption(direction, packet):
         return Decision(direction, Action.ALLOW, reason=exempt)
@@ -60,6 +84,8 @@ def decide(book: Rulebook, direction: str, packet: Packet) -> Decision:
         doubt = "a pod that reaches itself through a Service is left open"
     elif peer.host_network and _first_match(book, direction, _as_pod(packet)).action is not decision.action:
         doubt = f"whether selectors match {peer.ref}, which uses its node's network, is left open"
+    elif packet is not sent and _first_match(book, direction, sent).action is not decision.action:
+        doubt = f"whether policies see {peer.ref} or the other side of its NodePort is left open"
     return _left_open(decision, doubt) if doubt else decision
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grader.policy.kubernetes import compile_policies
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from grader.kube.model import Address, Objects
+    from grader.policy.model import Endpoint
     from grader.reachability.matrix import Column, Matrix
 
 
@@ -70,8 +72,8 @@ class World:
         packet = next(denied, packets[0])
         destination = self.endpoints.canonical(flow.destination)
         before: tuple[str, ...] = ()
-        if destination.startswith("service:"):
-            before = service_hops(self.endpoints.service(destination), packet, flow, len(packets))
+        if service := self.endpoints.service_at(destination, flow.port, flow.protocol):
+            before = service_hops(service, packet, replace(flow, destination=destination), len(packets))
         elif destination != flow.destination:
             before = (f"{flow.destination} is the address of {destination}",)
         return explain_packet(self.book, flow, packet, before)
@@ -94,16 +96,18 @@ class World:
         """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""
         source = self.endpoints.find(flow.source)
         destination = self.endpoints.canonical(flow.destination)
-        if not destination.startswith("service:"):
+        service = self.endpoints.service_at(destination, flow.port, flow.protocol)
+        if service is None:
             end = self.endpoints.find(destination)
             return (Packet(source, end, flow.port, flow.protocol, flow.family),)
-        service = self.endpoints.service(destination)
+        node = None if destination.startswith("service:") else self.endpoints.find(destination)
         packets = []
         for backend in self.endpoints.backends(service):
-            port = target_port(service, backend, flow.port, flow.protocol)
+            port = target_port(service, backend, flow.port, flow.protocol, by_node=node is not None)
             if port is not None:
                 hairpin = backend.ref == source.ref
-                packets.append(Packet(source, backend, port, flow.protocol, flow.family, hairpin=hairpin))
+                packet = Packet(source, backend, port, flow.protocol, flow.family, hairpin=hairpin)
+                packets.append(_through(packet, node, flow.port) if node is not None else packet)
         return tuple(packets)
 
     def _judge(self, flow: Flow, packet: Packet) -> Verdict:
@@ -111,12 +115,23 @@ class World:
 
     def _nowhere(self, flow: Flow) -> Verdict:
         """A Service that leads nowhere: nothing is sent on, whatever the policies say."""
-        service = self.endpoints.service(self.endpoints.canonical(flow.destination))
-        ref = f"Service {service.namespace}/{service.name}"
-        if service.headless or any(p.port == flow.port and p.protocol == flow.protocol for p in service.ports):
-            reason = f"{ref} has no endpoints for port {flow.port}/{flow.protocol}"
-        else:
-            reason = f"{ref} has no port {flow.port}/{flow.protocol}"
+        destination = self.endpoints.canonical(flow.destination)
+        service = self.endpoints.service_at(destination, flow.port, flow.protocol)
+        port = f"port {flow.port}/{flow.protocol}"
+        reason = f"nothing is at {destination} {port}"
+        if service is not None:
+            known = service.headless or any(
+                flow.port in (p.port, p.node_port) and p.protocol == flow.protocol for p in service.ports
+            )
+            lacks = f"no endpoints for {port}" if known else f"no {port}"
+            reason = f"Service {service.namespace}/{service.name} has {lacks}"
         return Verdict(
             flow, Decision(EGRESS, Action.DENY, reason=reason), Decision(INGRESS, Action.DENY, reason=reason)
         )
+
+
+def _through(packet: Packet, node: Endpoint, port: int) -> Packet:
+    """A packet to a node's port: translated there, or at once where the sender runs on that node."""
+    at_home = packet.source.node == node.node
+    same_node = packet.destination.node == node.node
+    return replace(packet, entry=None if at_home else (node, port), masked=None if same_node else node)

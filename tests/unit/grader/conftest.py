@@ -67,7 +67,16 @@ spec: {clusterIP: 10.96.0.7, selector: {app: web}, ports: [{port: 80, targetPort
 apiVersion: v1
 kind: Service
 metadata: {name: both, namespace: shop}
-spec: {clusterIP: 10.96.0.9, selector: {part: app}, ports: [{port: 80, targetPort: http}]}
+spec:
+  type: NodePort
+  clusterIP: 10.96.0.9
+  selector: {part: app}
+  ports: [{port: 80, targetPort: http, nodePort: 30080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: door, namespace: lobby}
+spec: {type: NodePort, clusterIP: 10.96.0.10, selector: {app: web}, ports: [{port: 8080, nodePort: 30090}]}
 ---
 apiVersion: v1
 kind: Service

@@ -200,6 +200,18 @@ TABLE = {
     ),
     "a headless Service is its pods": ([], [f"{WEB} -> service:shop/pods:5432"]),
     "a Service without pods leads nowhere": ([], [f"{WEB} -x service:shop/nobody:80"]),
+    "a NodePort leads to its pods": (
+        ["lobby | {podSelector: {}, ingress: [{ports: [{port: 8080}]}]}"],
+        [f"{WEB} -> node:n2:30090", f"{WEB} -> node:n1:30090", "ip:192.0.2.1 -> ip:172.18.0.2:30090"],
+    ),
+    "behind a NodePort, egress sees another node and translates at its own": (
+        [egress("{to: [{ipBlock: {cidr: 172.18.0.3/32}}], ports: [{port: 30090}]}")],
+        [f"{WEB} -?> node:n2:30090", f"{WEB} -x node:n1:30090"],
+    ),
+    "behind a NodePort, ingress sees the sender where the pod runs on that node": (
+        ["lobby | {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}"],
+        ["ip:192.0.2.1 -> node:n2:30090", "ip:192.0.2.1 -?x node:n1:30090", "ip:198.51.100.1 -x node:n1:30090"],
+    ),
     "ICMP is left open where a policy isolates": (
         [ingress("{from: [{podSelector: {}}]}")],
         [f"{DB} -?> {WEB}:icmp", f"{GUEST} -?x {WEB}:icmp", f"{WEB} -> {DB}:icmp"],
