@@ -117,8 +117,8 @@ class _Encoder:
                 return ex.verdict(ex.ACCEPT)
             case rs.Drop():
                 return ex.verdict(ex.DROP)
-            case rs.Reject():
-                return ex.reject()
+            case rs.Reject(reset):
+                return ex.reject(reset=reset)
             case rs.Jump(chain):
                 return ex.verdict(ex.JUMP, chain)
             case rs.Goto(chain):

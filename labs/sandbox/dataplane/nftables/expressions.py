@@ -126,8 +126,10 @@ def counter() -> bytes:
 
 
 @functools.cache
-def reject() -> bytes:
-    """Refuse with ICMP "port unreachable", in the packet's own family."""
+def reject(*, reset: bool) -> bytes:
+    """Refuse with a TCP reset, or with ICMP "port unreachable" in the packet's own family."""
+    if reset:
+        return expression("reject", number(1, 1))
     by_family, port_unreachable = 2, 1
     return expression("reject", number(1, by_family), attribute(2, bytes([port_unreachable])))
 

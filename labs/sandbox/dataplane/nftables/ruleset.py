@@ -146,7 +146,9 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """With ICMP "port unreachable"."""
+    """With ICMP "port unreachable", or as `reset` with a TCP reset (needs `Protocol` before it)."""
+
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)

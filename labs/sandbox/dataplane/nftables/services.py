@@ -134,4 +134,8 @@ def _refusals(objects: Objects) -> Iterator[Rule]:
         numbers = tuple((int(a), int(a)) for a in cluster_addresses(objects) if a.version == version)
         if numbers:
             matches = (Family(version), Addresses(Side.DESTINATION, version, numbers))
-            yield Rule(matches, Reject(), "a cluster IP without an endpoint for this port")
+            comment = "a cluster IP without an endpoint for this port"
+            # kube-proxy sends ICMP for TCP too. Within one machine such a message comes while the client's socket is
+            # still busy with sending, and IPv6 then forgets it: the client would hear of it a second later.
+            yield Rule((*matches, Protocol(PROTOCOLS["TCP"])), Reject(reset=True), comment)
+            yield Rule(matches, Reject(), comment)
