@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 DIFFERS = frozenset({State.OVER_PERMISSION, State.OVER_RESTRICTION})
 
 
+class _StuckError(InfrastructureError):
+    """Probes could not be made, twice."""
+
+
 async def grade(lab: Lab, cluster: Cluster, *, hint_cost: int = 0, explain: bool = True) -> Report:
     """Grade a lab by traffic.
 
@@ -46,8 +50,18 @@ async def grade(lab: Lab, cluster: Cluster, *, hint_cost: int = 0, explain: bool
         InfrastructureError: a probe could not be made, and not on a second try either. Never a wrong answer.
         content.errors.BrokenContentError: the lab contradicts itself.
     """
-    _require_families(lab, cluster.capabilities)
+    able = cluster.capabilities
+    _require_families(lab, able)
     await cluster.prove_enforcement()
+    try:
+        tasks = await _grade_tasks(lab, cluster, explain=explain)
+    except _StuckError:
+        # A rollout may have replaced pods between the snapshot and their probes: look again, once.
+        tasks = await _grade_tasks(lab, cluster, explain=explain)
+    return Report(lab.id, able.backend, able.dataplane, able.simulated, tasks, hint_cost)
+
+
+async def _grade_tasks(lab: Lab, cluster: Cluster, *, explain: bool) -> tuple[TaskReport, ...]:
     objects = read_objects(await cluster.snapshot())
     matrix = build(lab, objects)
     start = baseline(lab, objects, all_cells(lab, matrix))
@@ -63,8 +77,7 @@ async def grade(lab: Lab, cluster: Cluster, *, hint_cost: int = 0, explain: bool
         checks = [_judge(matrix, planned, seen, wanted, world) for wanted in asked[task.id]]
         _require_run(cell for cells in checks for cell in cells)
         tasks.append(_task(task, checks, start))
-    able = cluster.capabilities
-    return Report(lab.id, able.backend, able.dataplane, able.simulated, tuple(tasks), hint_cost)
+    return tuple(tasks)
 
 
 async def observe(lab: Lab, cluster: Cluster) -> tuple[Cell, ...]:
@@ -142,7 +155,7 @@ def _require_run(cells: Iterable[Cell]) -> None:
     if stuck:
         reasons = "; ".join(f"{cell.key}: {', '.join(cell.why)}" for cell in stuck[:3])
         more = f" (and {len(stuck) - 3} more cells)" if len(stuck) > 3 else ""
-        raise InfrastructureError(
+        raise _StuckError(
             f"the lab could not be judged, the answer is neither right nor wrong: {reasons}{more}",
             remedy="look whether all pods run (kubectl get pods -A), then check again",
         )

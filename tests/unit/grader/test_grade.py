@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from content.arrows import Port
 from content.errors import BrokenContentError, UsageError
@@ -152,6 +155,24 @@ async def test_a_probe_that_fails_twice_is_no_wrong_answer(lab: Lab, objects: Ob
     assert "no such process" in raised.value.message
 
 
+async def test_pods_that_are_replaced_meanwhile_are_looked_at_again(
+    lab: Lab, objects: Objects, solution: Objects, fake_cluster: Any
+) -> None:
+    old = [item for item in objects if item["metadata"]["name"] == "summary-abc-0"]
+    new = [{**item, "metadata": {**item["metadata"], "name": "summary-abc-1"}} for item in old]
+    good = SimulatedCluster([item for item in objects if item not in old] + new + solution)
+    cluster = fake_cluster(objects + solution)
+
+    async def probe(probes: Any) -> Any:
+        if any("summary-abc-0" in probe.source + probe.destination for probe in probes):
+            cluster.objects = list(await good.snapshot())
+            return tuple(Observation(probe, Outcome.ERROR, detail="gone") for probe in probes)
+        return await good.probe(probes)
+
+    cluster.probe = probe
+    assert (await grade(lab, cluster)).held
+
+
 async def test_looking_shows_a_cell_that_could_not_run(lab: Lab, objects: Objects, fake_cluster: Any) -> None:
     cells = {str(cell.key): cell for cell in await observe(lab, fake_cluster(objects, failing(1000)))}
     stuck = cells["guest.outside -> database:2379"]
@@ -252,6 +273,39 @@ async def test_a_lab_that_makes_no_sense_is_broken_content(
     with pytest.raises(BrokenContentError, match=r"lab\.yaml") as raised:
         await grade(bank.lab(bank.task(check)), SimulatedCluster(objects))
     assert cause in raised.value.defects[0].cause
+
+
+NAMES = ("customer", "summary", "database", "guest.outside")
+PAIRS = [(a, b) for a in NAMES for b in NAMES if a != b]
+
+
+@given(st.sets(st.sampled_from(PAIRS)), st.sampled_from(["deny", "allow"]), st.sets(st.sampled_from(PAIRS)))
+def test_a_network_that_does_what_is_asked_earns_everything_and_any_other_does_not(
+    bank: Any, fake_cluster: Any, listed: set[tuple[str, str]], others: str, flipped: set[tuple[str, str]]
+) -> None:
+    arrows = tuple(f"{source} -> {destination}" for source, destination in sorted(listed))
+    lab = bank.lab(bank.task({"allow" if others == "deny" else "deny": arrows, "others": others}))
+
+    def outcome(probe: Probe) -> Outcome:
+        pair = tuple(workload(ref) for ref in (probe.source, probe.destination))
+        is_open = (pair in listed) is (others == "deny")
+        return Outcome.OPEN if is_open is not (pair in flipped) else Outcome.DROPPED
+
+    report = asyncio.run(grade(lab, fake_cluster(bank.running(bank.objects), outcome), explain=False))
+    assert report.held is not bool(flipped)
+    assert (report.earned == report.points) is report.held
+    wrong = {
+        (cell.key.source, cell.key.destination)
+        for cell in report.tasks[0].checks[0].cells
+        if cell.state is not State.AS_EXPECTED
+    }
+    assert wrong == flipped
+
+
+def workload(ref: str) -> str:
+    namespace, _, pod = ref.partition("/")
+    name = pod.partition("-")[0]
+    return name if namespace == "bank" else f"{name}.{namespace}"
 
 
 KEYS = [CellKey(source, "database", Port(2379)) for source in ("customer", "summary", "guest.outside")]
