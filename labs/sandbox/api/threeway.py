@@ -40,8 +40,13 @@ def _list(live: list[Any], last: list[Any], wanted: list[Any], field: schema.Fie
     inner = schema.Field(field.type.removeprefix("[]"))
 
     def by_key(items: list[Any]) -> dict[Any, Any]:
-        return {item.get(key): item for item in items if isinstance(item, dict)}
+        return {_identity(key, item): item for item in items if isinstance(item, dict)}
 
     now, before, new = by_key(live), by_key(last), by_key(wanted)
     made = [_value(now.get(name), before.get(name), item, inner) for name, item in new.items()]
     return [*made, *(item for name, item in now.items() if name not in new and name not in before)]
+
+
+def _identity(key: str, item: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """What tells an entry from its neighbours: ports of two protocols may share a number, as in server-side apply."""
+    return (item.get(key), item.get("protocol", "TCP")) if key in {"containerPort", "port"} else item.get(key)
