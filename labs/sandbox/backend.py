@@ -197,6 +197,7 @@ async def _end(folder: Path) -> None:
                 f"the cluster of {folder} does not end{who}",
                 remedy="end that process yourself, then try again; fuser names who holds daemon.lock there",
             )
+    await _ended(folder, _ANSWER, known)
     state.remove(folder)
 
 
@@ -210,10 +211,13 @@ async def _known(folder: Path) -> State | None:
     return None
 
 
-async def _ended(folder: Path, seconds: float) -> bool:
-    """Wait for the lock to be let go of; tells whether it was."""
+async def _ended(folder: Path, seconds: float, known: State | None = None) -> bool:
+    """Wait for the lock to be let go of, and for a known process to end, which is a moment later.
+
+    Tells whether it came to that.
+    """
     limit = time.monotonic() + seconds
-    while is_held(folder / state.LOCK):
+    while is_held(folder / state.LOCK) or (known is not None and state.is_alive(known)):
         if time.monotonic() > limit:
             return False
         await asyncio.sleep(_TICK / 4)

@@ -150,7 +150,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     try:
         order = read_order()
-        held = lock(folder)
+        lock(folder)  # for as long as this process, or its child, lives
         me = state.State(order.name, os.getpid(), state.ticks())
         me.write(folder)
         doors = bind(folder, order.port)
@@ -173,8 +173,6 @@ def main() -> None:
         _log.exception("the cluster failed")
         state.remove(folder)
         _fail(error)
-    finally:
-        held.release()
 
 
 def _fail(error: Exception) -> None:

@@ -74,12 +74,18 @@ def read(folder: Path) -> State | None:
 
 
 def ticks(pid: int | str = "self") -> int:
-    """When a process started, in clock ticks since the boot; 0 when it is gone or the system does not say."""
+    """When a process started, in clock ticks since the boot; 0 when it has ended or the system does not say."""
     try:
         stat = Path("/proc", str(pid), "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return 0
-    return int(stat.rpartition(")")[2].split()[19])
+    fields = stat.rpartition(")")[2].split()  # from field 3 (state) on; see proc_pid_stat(5)
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def is_alive(state: State) -> bool:
+    """Tell whether the process of this state has not ended; always False where the system has no /proc."""
+    return bool(state.started) and ticks(state.pid) == state.started
 
 
 def send_signal(state: State, number: signal.Signals) -> None:
@@ -92,7 +98,7 @@ def send_signal(state: State, number: signal.Signals) -> None:
             return
         fd = os.pidfd_open(state.pid)
         try:
-            if state.started and ticks(state.pid) == state.started:
+            if is_alive(state):
                 signal.pidfd_send_signal(fd, number)
         finally:
             os.close(fd)
