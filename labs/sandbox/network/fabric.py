@@ -149,6 +149,14 @@ class Fabric:
         sysctl.write(namespace, {"ipv4/ip_forward": on, "ipv4/neigh/default/proxy_delay": "0"})
         if self.ipv6:
             sysctl.write(namespace, {"ipv6/conf/all/disable_ipv6": "0", "ipv6/conf/all/forwarding": on})
+        self._refuse_always(namespace)
+
+    def _refuse_always(self, namespace: NetworkNamespace) -> None:
+        """Lift the limit on ICMP errors: a refusal held back as one too many per second would be taken for a denial."""
+        settings = {"ipv4/icmp_ratemask": "0"}
+        if self.ipv6:
+            settings |= {"ipv6/icmp/ratelimit": "0", "ipv6/icmp/ratemask": "255"}
+        sysctl.write(namespace, settings)
 
     def _carried(self, addresses: Sequence[str]) -> tuple[Address, ...]:
         parsed = [ip_address(a) for a in addresses]
@@ -173,6 +181,7 @@ class Fabric:
         namespace = NetworkNamespace.create()
         link = PodLink(namespace, node.name, interface, index, addresses)
         try:
+            self._refuse_always(namespace)
             node.netlink.request(self._node_side(link, mac))
             netlink = Netlink(namespace)
             try:

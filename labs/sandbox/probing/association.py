@@ -27,7 +27,7 @@ class InitAttempt(DatagramAttempt):
         self._tag = secrets.randbits(31) + 1
         text = identity.question(self.fresh)
         packet = sctp.Packet(self._source, self.port, 0, sctp.INIT, self._tag, text)
-        return self._connect(0) or self._send(packet.pack())
+        return self._ask(0, packet.pack())
 
     def _read(self, data: bytes) -> Result | None:
         packet = sctp.unpack(payload_of(self.family, data))

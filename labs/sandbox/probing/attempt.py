@@ -16,6 +16,8 @@ from labs.sandbox.workloads import identity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# IP_RECVERR and IPV6_RECVERR of the man pages ip 7 and ipv6 7; the socket module does not name them before Python 3.14.
+_ERRORS = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
 _RESET = struct.pack("ii", 1, 0)
 IN = select.EPOLLIN
 OUT = select.EPOLLOUT
@@ -111,8 +113,8 @@ class StreamAttempt(Attempt):
         self._make(socket.SOCK_STREAM, self.protocol)
 
     def begin(self) -> Result | None:
-        """See `Attempt`."""
-        return self._connect(self.port)
+        """See `Attempt`. An ICMP error that came while `connect` still held the socket is kept as a soft error."""
+        return self._connect(self.port) or failure(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     @property
     def interest(self) -> int:
@@ -156,10 +158,19 @@ class DatagramAttempt(Attempt):
 
     def begin(self) -> Result | None:
         """See `Attempt`."""
-        return self._connect(self.port) or self._send(identity.question(self.fresh))
+        return self._ask(self.port, identity.question(self.fresh))
 
-    def _send(self, packet: bytes) -> Result | None:
+    def _ask(self, port: int, packet: bytes) -> Result | None:
+        """Connect and send, and be told of every ICMP error: else Linux keeps "no route" from datagram sockets.
+
+        In this order: a raw socket that is not connected yet would be told of everybody's errors.
+        """
+        result = self._connect(port)
+        if result is not None:
+            return result
+        level, option = _ERRORS[self.family]
         try:
+            self.socket.setsockopt(level, option, 1)
             self.socket.send(packet)
         except OSError as problem:
             return failure(problem.errno or 0)

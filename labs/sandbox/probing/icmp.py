@@ -32,7 +32,7 @@ class EchoAttempt(DatagramAttempt):
     def begin(self) -> Result | None:
         """See `Attempt`."""
         self._number = next(_numbers)
-        return self._connect(0) or self._send(echo_request(self.family, self._number, self.fresh.encode()))
+        return self._ask(0, echo_request(self.family, self._number, self.fresh.encode()))
 
     def _read(self, data: bytes) -> Result | None:
         message = payload_of(self.family, data)

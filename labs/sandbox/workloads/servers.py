@@ -141,7 +141,9 @@ def start(
                     inits.add(port.number)
                 else:
                     servers.listen(container, port, log)
-        if inits:
+        # Without an SCTP stack the pods refuse other ports by themselves; the kernel's own word for it (protocol
+        # unreachable) is not said while a probe's raw socket is open there.
+        if inits or not (pod.host_network or sctp.in_kernel()):
             servers.answer_inits(frozenset(inits))
     except OSError as problem:
         servers.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import select
 import socket
 import struct
@@ -50,7 +50,8 @@ class _Pinger:
         self.family = family
         self.address = address
         self.size = size
-        self.identity = os.getpid() & 0xFFFF
+        # Not the process's number, which is small here and comes again: connection tracking tells pings apart by it.
+        self.identity = secrets.randbelow(65536)
         self.received = 0
         self.sent = 0
         self.times: list[float] = []
