@@ -191,7 +191,7 @@ class LabScreen(Screen[None]):
             case "reset":
                 self._reset("yes")
             case "apply":
-                self._works.editor.action_apply()
+                self._works.editor.apply()
             case _:
                 self._work(self.operations.observe(), "observe")
 

@@ -30,6 +30,19 @@ _PAUSE = 0.4  # seconds without a key before the text is predicted and its draft
 class YamlArea(TextArea):
     """A text area that keeps the indentation, with spaces only: YAML refuses tabs."""
 
+    BINDINGS: ClassVar = [
+        # A text area has meanings of its own for these two keys.
+        Binding("f6", "screen.shell", "Leave editor", show=False),
+        Binding("f7", "apply", "Apply"),
+    ]
+
+    class ApplyPressed(Message):
+        """F7."""
+
+    def action_apply(self) -> None:
+        """Ask the editor to apply."""
+        self.post_message(self.ApplyPressed())
+
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter" and not self.read_only:
             event.stop()
@@ -49,7 +62,6 @@ class Editor(Vertical):
 
     BINDINGS: ClassVar = [
         Binding("ctrl+s", "save", "Save"),
-        Binding("f7", "apply", "Apply"),
         Binding("ctrl+o", "open", "Open"),
         Binding("ctrl+n", "new", "New"),
     ]
@@ -182,7 +194,8 @@ class Editor(Vertical):
         self.area.load_text(template(self._namespace) if self._saved is None else self._saved)
         self._show_name()
 
-    def action_apply(self) -> None:
+    @on(YamlArea.ApplyPressed)
+    def apply(self) -> None:
         """Save, then ask for `kubectl apply`."""
         if self.save():
             self.note(f"applying {self._file}…")
