@@ -155,18 +155,16 @@ def _first_match(book: Rulebook, direction: str, packet: Packet) -> Decision:
             return Decision(direction, action, ref(policy), rule.number, isolating, reason)
         else:
             if tier.end is not Effect.PASS:
-                return _end_of_tier(direction, tier, subject, refs, isolating)
-    reason = f"no policy applies to {subject.ref}" if not isolating else f"every tier passes {subject.ref} on"
+                return _end_of_tier(direction, tier, refs, isolating)
+    reason = "no policy selects it" if not isolating else "every tier passes it on"
     return Decision(direction, Action.ALLOW, isolating=isolating, reason=reason)
 
 
-def _end_of_tier(
-    direction: str, tier: Tier, subject: Endpoint, refs: tuple[PolicyRef, ...], isolating: tuple[PolicyRef, ...]
-) -> Decision:
+def _end_of_tier(direction: str, tier: Tier, refs: tuple[PolicyRef, ...], isolating: tuple[PolicyRef, ...]) -> Decision:
     if tier.end is Effect.ALLOW:
         return Decision(direction, Action.ALLOW, refs[-1], 0, isolating, f"the end of tier {tier.name} allows it")
     listed = ", ".join(str(entry) for entry in refs[:3]) + (f" and {len(refs) - 3} more" if len(refs) > 3 else "")
-    reason = f"{subject.ref} is isolated by {listed}, and no rule allows it"
+    reason = f"isolated by {listed}, and no rule allows it"
     return Decision(direction, Action.DENY, refs[0], 0, isolating, reason)
 
 

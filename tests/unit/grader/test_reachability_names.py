@@ -1,0 +1,93 @@
+"""What people type for endpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from content.errors import UsageError
+from grader.reachability.matrix import Column
+from grader.reachability.names import Target, columns, parse_target, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grader.reachability.world import World
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("web", Target("web")),
+        ("web:80", Target("web", 80)),
+        ("shop/web:53/udp", Target("shop/web", 53, "UDP")),
+        ("web.shop:icmp", Target("web.shop", 0, "ICMP")),
+        ("service:shop/web", Target("service:shop/web")),
+        ("service:shop/web:80", Target("service:shop/web", 80)),
+        ("node:n1:30080", Target("node:n1", 30080)),
+        ("10.0.0.1", Target("ip:10.0.0.1")),
+        ("10.0.0.1:80", Target("10.0.0.1", 80)),
+        ("ip:10.0.0.1:80", Target("ip:10.0.0.1", 80)),
+        ("fd00::1", Target("ip:fd00::1")),
+        ("ip:fd00::1", Target("ip:fd00::1")),
+        ("[fd00::1]:443", Target("ip:fd00::1", 443)),
+        ("ip:[fd00::1]:443/sctp", Target("ip:fd00::1", 443, "SCTP")),
+    ],
+)
+def test_a_target(text: str, target: Target) -> None:
+    assert parse_target(text) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("a:0", "0 is no port"), ("a:70000", "no port"), ("a:1/tpc", "no protocol")]
+)
+def test_no_target(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "refs"),
+    [
+        ("shop/web", ("shop/web",)),
+        ("db", ("shop/db",)),
+        ("db.shop", ("shop/db",)),
+        ("guest.lobby", ("lobby/guest",)),
+        ("both", ("service:shop/both",)),
+        ("both.shop", ("service:shop/both",)),
+        ("service:both", ("service:shop/both",)),
+        ("service:shop/web", ("service:shop/web",)),
+        ("10.0.1.1", ("shop/web",)),
+        ("ip:192.0.2.1", ("ip:192.0.2.1",)),
+        ("ip:10.96.0.7", ("service:shop/web",)),
+        ("node:n1", ("node:n1",)),
+        ("host:bastion", ("host:bastion",)),
+    ],
+)
+def test_a_name(shop: Callable[..., World], text: str, refs: tuple[str, ...]) -> None:
+    assert resolve(shop(), text) == refs
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("nobody.lobby", "no pod, workload or Service"), ("service:x", "Service x"), ("done", "Service done")],
+)
+def test_no_name(shop: Callable[..., World], text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        resolve(shop(), text)
+
+
+def test_a_close_name_is_suggested(shop: Callable[..., World]) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(shop(), "gest")
+    assert "guest" in caught.value.remedy
+
+
+def test_every_declared_port_where_none_is_given(shop: Callable[..., World]) -> None:
+    world = shop()
+    assert columns(world, Target("db")) == (Column("shop/db", 5432), Column("shop/db", 8081))
+    assert columns(world, Target("both")) == (Column("service:shop/both", 80),)
+    assert columns(world, Target("db", 1, "UDP")) == (Column("shop/db", 1, "UDP"),)
+    with pytest.raises(UsageError, match="declares no port"):
+        columns(world, Target("new"))
