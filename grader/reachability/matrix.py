@@ -94,10 +94,13 @@ class _Sweeping:
         self._row_bits = (1 << len(sources)) - 1
         self._ingress = self._classes(INGRESS)
         self._egress = self._classes(EGRESS)
-        self._egress_members: dict[Selecting, int] = {}
+        # By identity: equal classes are one object, and hashing whole policies would cost more than judging them.
+        classes: dict[int, tuple[Selecting, int]] = {}
         for i, selecting in enumerate(self._egress):
             if endpoints[i].selectable:
-                self._egress_members[selecting] = self._egress_members.get(selecting, 0) | 1 << i
+                known = classes.get(id(selecting), (selecting, 0))[1]
+                classes[id(selecting)] = selecting, known | 1 << i
+        self._egress_classes = tuple(classes.values())
         self._egress_reach: dict[tuple[int, str], list[tuple[int, int]]] = {}
         self._ingress_reach: dict[tuple[object, ...], int] = {}
 
@@ -163,7 +166,7 @@ class _Sweeping:
         key = column.port, column.protocol
         if key not in self._egress_reach:
             self._egress_reach[key] = [
-                (bits, self._out_of(selecting, *key)) for selecting, bits in self._egress_members.items()
+                (bits, self._out_of(selecting, *key)) for selecting, bits in self._egress_classes
             ]
         found = 0
         for bits, reached in self._egress_reach[key]:

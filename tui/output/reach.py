@@ -2,17 +2,19 @@
 
 The JSON of a matrix (`"version": 1`; keys are added, never renamed or removed, without a new version):
 
-    {"version": 1, "family": 4, "cells": [
-      {"source": "shop/web", "destination": "shop/db", "port": 5432, "protocol": "TCP", "verdict": "open"}]}
+    {"version": 1, "family": 4, "sources": ["shop/web", "shop/db", "out/client"],
+     "destinations": [{"destination": "shop/db", "port": 5432, "protocol": "TCP",
+       "open": ["shop/web"], "mixed": [], "left_open": {"open": [], "closed": []}, "none": []}]}
 
-`verdict` is open, closed, mixed (the pods of a workload are treated differently) or left-open (the specification does
-not say; `calico` then gives what Calico does: open or closed).
+A source that a destination does not list is closed to it. `mixed`: the pods of a workload are treated differently.
+`left_open`: the specification does not say; what Calico does. `none`: there is no such cell (one pod and itself).
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tui.output.terminal import clean, default_symbols, fit, wrap
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
     from grader.reachability.matrix import Matrix
     from tui.output.terminal import Symbols
 
-OPEN, CLOSED, MIXED, LEFT_OPEN = "open", "closed", "mixed", "left-open"
+OPEN, CLOSED, MIXED, CALICO_OPEN, CALICO_CLOSED, NONE = (
+    "open",
+    "closed",
+    "mixed",
+    "calico-open",
+    "calico-closed",
+    "none",
+)
 LONGEST_NAME = 30
 
 
@@ -45,54 +54,66 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A matrix of workloads. Each cell has a verdict, and whether Calico lets all of it pass."""
+    """A matrix of workloads: for each column the verdict of each row, in the order of `rows`."""
 
     rows: tuple[str, ...]
-    columns: tuple[Port, ...]
+    columns: Mapping[Port, Sequence[str]]
     family: int
-    cells: Mapping[tuple[str, Port], tuple[str, bool]]
 
 
 def fold(matrix: Matrix, owners: Mapping[str, str]) -> Folded:
     """Put pods of one workload together; a pod and itself are no cell. `owners` gives each pod's workload."""
-    seen: dict[tuple[str, Port], set[tuple[bool, bool]]] = {}
-    for flow, allowed, left_open in matrix.cells():
-        if flow.source != flow.destination:
-            key = _owner(flow.source, owners), Port(_owner(flow.destination, owners), flow.port, flow.protocol)
-            seen.setdefault(key, set()).add((allowed, left_open))
-    rows = tuple(dict.fromkeys(_owner(source, owners) for source in matrix.sources))
-    columns = tuple(sorted({Port(_owner(c.destination, owners), c.port, c.protocol) for c in matrix.columns}))
-    cells = {key: (_verdict(states), all(allowed for allowed, _ in states)) for key, states in seen.items()}
-    return Folded(rows, columns, matrix.family, cells)
+    rows: dict[str, int] = {}
+    own: dict[str, int] = {}
+    for i, source in enumerate(matrix.sources):
+        name = owners.get(source, source)
+        rows[name] = rows.get(name, 0) | 1 << i
+        own[source] = own.get(source, 0) | 1 << i
+    parts: dict[Port, list[tuple[int, int, int]]] = {}
+    for column, allowed, left_open in zip(matrix.columns, matrix.allowed, matrix.left_open, strict=True):
+        port = Port(owners.get(column.destination, column.destination), column.port, column.protocol)
+        parts.setdefault(port, []).append((allowed, left_open, ~own.get(column.destination, 0)))
+    columns = {port: [_verdict(bits, parts[port]) for bits in rows.values()] for port in sorted(parts)}
+    return Folded(tuple(rows), columns, matrix.family)
 
 
-def _owner(ref: str, owners: Mapping[str, str]) -> str:
-    return owners.get(ref, ref)
-
-
-def _verdict(states: set[tuple[bool, bool]]) -> str:
-    if any(left_open for _, left_open in states):
-        return LEFT_OPEN
-    if len(states) > 1:
-        return MIXED
-    return OPEN if (True, False) in states else CLOSED
+def _verdict(row: int, parts: Sequence[tuple[int, int, int]]) -> str:
+    """The verdict of a row's pods to every pod of a destination."""
+    some, every = False, True
+    cells = doubt = 0
+    for allowed, left_open, others in parts:
+        asked = row & others
+        cells |= asked
+        doubt |= left_open & asked
+        some = some or bool(allowed & asked)
+        every = every and allowed & asked == asked
+    if not cells:
+        return NONE
+    if doubt:
+        return CALICO_OPEN if every else CALICO_CLOSED
+    return OPEN if every else MIXED if some else CLOSED
 
 
 def matrix_json(matrix: Folded) -> str:
     """The matrix as JSON; see the module's description of the form."""
-    cells = []
-    for (source, column), (verdict, calico) in matrix.cells.items():
-        cell = {
-            "source": source,
-            "destination": column.destination,
-            "port": column.number,
-            "protocol": column.protocol,
-            "verdict": verdict,
-        }
-        if verdict == LEFT_OPEN:
-            cell["calico"] = OPEN if calico else CLOSED
-        cells.append(cell)
-    return json.dumps({"version": 1, "family": matrix.family, "cells": cells}, indent=2)
+    destinations = []
+    for column, verdicts in matrix.columns.items():
+        by: dict[str, list[str]] = {OPEN: [], CLOSED: [], MIXED: [], CALICO_OPEN: [], CALICO_CLOSED: [], NONE: []}
+        for row, verdict in zip(matrix.rows, verdicts, strict=True):
+            by[verdict].append(row)
+        destinations.append(
+            {
+                "destination": column.destination,
+                "port": column.number,
+                "protocol": column.protocol,
+                "open": by[OPEN],
+                "mixed": by[MIXED],
+                "left_open": {"open": by[CALICO_OPEN], "closed": by[CALICO_CLOSED]},
+                "none": by[NONE],
+            }
+        )
+    document = {"version": 1, "family": matrix.family, "sources": matrix.rows, "destinations": destinations}
+    return json.dumps(document, indent=2 if len(matrix.rows) <= 100 else None)
 
 
 def matrix_text(matrix: Folded, width: int = 80) -> str:
@@ -100,23 +121,38 @@ def matrix_text(matrix: Folded, width: int = 80) -> str:
     if not matrix.rows or not matrix.columns:
         return "The matrix is empty: no pod declares a port."
     symbols = default_symbols()
-    signs = {OPEN: symbols.open, CLOSED: symbols.closed, MIXED: "~", LEFT_OPEN: "?"}
+    signs = {
+        OPEN: symbols.open,
+        CLOSED: symbols.closed,
+        MIXED: "~",
+        CALICO_OPEN: f"{symbols.open}?",
+        CALICO_CLOSED: f"{symbols.closed}?",
+        NONE: symbols.none,
+    }
     left = min(LONGEST_NAME, width // 2, max(4, *(len(row) for row in matrix.rows)))
     lines: list[str] = []
-    for part in _parts(matrix.columns, width - left):
+    for part in _parts(tuple(matrix.columns), width - left):
         lines += [*_header(part, left, symbols, width), *_body(matrix, part, left, signs, symbols), ""]
-    used = {verdict for verdict, _ in matrix.cells.values()}
-    words = {OPEN: "open", CLOSED: "closed", MIXED: "differs between its pods", LEFT_OPEN: "left open by the rules"}
-    legend = "   ".join(f"{sign} {words[verdict]}" for verdict, sign in signs.items() if verdict in used)
-    return "\n".join([*lines, *wrap(legend, width, "")])
+    return "\n".join([*lines, *wrap(_legend(matrix, signs), width, "")])
+
+
+def _legend(matrix: Folded, signs: Mapping[str, str]) -> str:
+    """Only the signs that are there need a word."""
+    used = set().union(*matrix.columns.values())
+    parts = [f"{signs[OPEN]} open", f"{signs[CLOSED]} closed"]
+    if MIXED in used:
+        parts.append("~ differs between its pods")
+    if used & {CALICO_OPEN, CALICO_CLOSED}:
+        parts.append("? left open by the specification, shown as Calico does")
+    return "   ".join(parts)
 
 
 def _parts(columns: Sequence[Port], room: int) -> Iterable[list[tuple[str, list[Port]]]]:
     """Destinations with their columns, as many as fit side by side."""
     part: list[tuple[str, list[Port]]] = []
     used = 0
-    for destination in dict.fromkeys(column.destination for column in columns):
-        group = [column for column in columns if column.destination == destination]
+    for destination, columns_there in groupby(columns, key=lambda column: column.destination):
+        group = list(columns_there)
         size = 1 + _size(destination, group)
         if part and used + size > room:
             yield part
@@ -127,7 +163,11 @@ def _parts(columns: Sequence[Port], room: int) -> Iterable[list[tuple[str, list[
 
 
 def _size(destination: str, group: Sequence[Port]) -> int:
-    return max(min(len(destination), LONGEST_NAME), sum(len(column.label) + 1 for column in group) - 1)
+    return max(min(len(destination), LONGEST_NAME), sum(_width(column) + 1 for column in group) - 1)
+
+
+def _width(column: Port) -> int:
+    return max(2, len(column.label))
 
 
 def _header(part: Sequence[tuple[str, list[Port]]], left: int, symbols: Symbols, width: int) -> list[str]:
@@ -135,7 +175,7 @@ def _header(part: Sequence[tuple[str, list[Port]]], left: int, symbols: Symbols,
     for destination, group in part:
         size = _size(destination, group)
         names += " " + fit(clean(destination, symbols), size, symbols).ljust(size)
-        ports += " " + " ".join(column.label for column in group).ljust(size)
+        ports += " " + " ".join(column.label.ljust(_width(column)) for column in group).ljust(size)
     return [names.rstrip()[:width], ports.rstrip()]
 
 
@@ -146,12 +186,9 @@ def _body(
     signs: Mapping[str, str],
     symbols: Symbols,
 ) -> Iterable[str]:
-    for row in matrix.rows:
+    for number, row in enumerate(matrix.rows):
         line = fit(clean(row, symbols), left, symbols).ljust(left)
         for destination, group in part:
-            cells = []
-            for column in group:
-                verdict = matrix.cells.get((row, column))
-                cells.append((signs[verdict[0]] if verdict else symbols.none).ljust(len(column.label)))
+            cells = [signs[matrix.columns[column][number]].ljust(_width(column)) for column in group]
             line += " " + " ".join(cells).ljust(_size(destination, group))
         yield line.rstrip()

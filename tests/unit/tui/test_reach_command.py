@@ -96,21 +96,57 @@ def test_the_matrix_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) ->
         capsys, "matrix", folder / "app", "--from", "client", "--to", "web:8080", "--to", "web:icmp", "-o", "json"
     )
     assert code == 0
+    nobody = {"open": [], "closed": []}
     assert json.loads(out) == {
         "version": 1,
         "family": 4,
-        "cells": [
-            {"source": "shop/client", "destination": "shop/web", "port": 8080, "protocol": "TCP", "verdict": "open"},
+        "sources": ["shop/client"],
+        "destinations": [
             {
-                "source": "shop/client",
                 "destination": "shop/web",
                 "port": 0,
                 "protocol": "ICMP",
-                "verdict": "left-open",
-                "calico": "open",
+                "open": [],
+                "mixed": [],
+                "left_open": nobody | {"open": ["shop/client"]},
+                "none": [],
+            },
+            {
+                "destination": "shop/web",
+                "port": 8080,
+                "protocol": "TCP",
+                "open": ["shop/client"],
+                "mixed": [],
+                "left_open": nobody,
+                "none": [],
             },
         ],
     }
+
+
+def test_pods_of_one_workload_that_are_treated_differently(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One replica carries a label of its own, which a policy selects."""
+    pods = "".join(
+        f"""
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web-{name}
+  namespace: shop
+  labels: {{{label}}}
+  ownerReferences: [{{kind: StatefulSet, name: web}}]
+spec: {{containers: [{{name: c, ports: [{{containerPort: 80}}]}}]}}
+"""
+        for name, label in (("0", "app: web"), ("1", "app: other"))
+    )
+    file = tmp_path / "pods.yaml"
+    file.write_text(pods + "---" + POLICY)
+    code, out, _ = reach(capsys, "matrix", file, "--from", "ip:192.0.2.1", "--from", "web", "-o", "json")
+    (destination,) = json.loads(out)["destinations"]
+    assert (code, destination["mixed"]) == (0, ["ip:192.0.2.1", "shop/web"])
+    code, out, _ = reach(capsys, "matrix", file)
+    assert "~ differs between its pods" in out
 
 
 def test_cases_are_no_manifests(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
