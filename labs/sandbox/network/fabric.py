@@ -86,7 +86,7 @@ class Fabric:
 
     def __post_init__(self) -> None:
         """Make the underlay, and see whether IPv6 works here."""
-        trial = NetworkNamespace.create()
+        trial = _new_namespace()
         self._kernel_has_ipv6 = sysctl.write(
             trial, {"ipv6/conf/all/disable_ipv6": "0", "ipv6/conf/all/forwarding": "1"}
         )
@@ -105,7 +105,7 @@ class Fabric:
         """
         if name in self.machines:
             return self.machines[name]
-        namespace = NetworkNamespace.create()
+        namespace = _new_namespace()
         self._tune(namespace, forwards=is_node)
         number = len(self.machines) + 1
         machine = Machine(
@@ -120,11 +120,10 @@ class Fabric:
                 rtnetlink.up(index, master=_BRIDGE),
             ]
         )
-        self.machines[name] = machine
         machine.netlink.request(self._joining(machine))
         for other in self.machines.values():
-            if other is not machine:
-                other.netlink.request(_acquaintance(machine))
+            other.netlink.request(_acquaintance(machine))
+        self.machines[name] = machine
         return machine
 
     def _joining(self, machine: Machine) -> list[Message]:
@@ -135,8 +134,7 @@ class Fabric:
         ]
         requests += [rtnetlink.address(_ETH0, a, a.max_prefixlen) for a in machine.addresses]
         for other in self.machines.values():
-            if other is not machine:
-                requests += _acquaintance(other)
+            requests += _acquaintance(other)
         for network, node in self._ways.items():
             requests += _way(machine, network, self.machines[node])
         if machine.is_node:
@@ -178,7 +176,7 @@ class Fabric:
         mac = b"\x02" + digest.digest()[-5:]
         index = node.next_index
         node.next_index += 1
-        namespace = NetworkNamespace.create()
+        namespace = _new_namespace()
         link = PodLink(namespace, node.name, interface, index, addresses)
         try:
             self._refuse_always(namespace)
@@ -280,6 +278,17 @@ class Fabric:
         self._netlink.close()
         self.pods.clear()
         self.machines.clear()
+
+
+def _new_namespace() -> NetworkNamespace:
+    try:
+        return NetworkNamespace.create()
+    except OSError as problem:
+        remedy = {
+            errno.ENOSPC: "stop other labs, or raise the limit: sudo sysctl -w user.max_net_namespaces=15000",
+            errno.EMFILE: "raise the limit of open files (ulimit -n), or use fewer pods",
+        }.get(problem.errno or 0, "`netdojo doctor` shows what this kernel can do")
+        raise InfrastructureError(f"no network namespace can be made: {problem.strerror}", remedy=remedy) from problem
 
 
 def _mac(name: str) -> bytes:

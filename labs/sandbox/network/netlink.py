@@ -131,6 +131,13 @@ class Netlink:
         """Close the socket."""
         self._socket.close()
 
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(_RECEIVE_BUFFER)
+        except OSError as problem:
+            words = problem.strerror or f"no answer within {_SECONDS:.0f} s"
+            raise InfrastructureError(f"the kernel's network configuration does not answer: {words}") from problem
+
     def request(self, messages: Sequence[Message], *, tolerated: frozenset[int] = frozenset()) -> None:
         """Have all requests carried out in order, each on its own.
 
@@ -166,7 +173,7 @@ class Netlink:
         self._socket.send(data)
         failures = []
         while True:
-            for kind, sequence, payload in split(self._socket.recv(_RECEIVE_BUFFER)):
+            for kind, sequence, payload in split(self._receive()):
                 if kind != _NLMSG_ERROR or not first <= sequence <= self._sequence:
                     continue
                 number, words = refusal(payload)
@@ -194,7 +201,7 @@ class Netlink:
             raise InfrastructureError(f"{len(messages)} requests at once: {problem.strerror}") from problem
         failures: list[Failure] = []
         while True:
-            for kind, sequence, payload in split(self._socket.recv(_RECEIVE_BUFFER)):
+            for kind, sequence, payload in split(self._receive()):
                 index = sequence - first
                 if kind != _NLMSG_ERROR or not 0 <= index <= last:
                     continue
@@ -214,7 +221,7 @@ class Netlink:
         self._socket.send(message.encode(self._sequence))
         found: list[bytes] = []
         while True:
-            for kind, sequence, payload in split(self._socket.recv(_RECEIVE_BUFFER)):
+            for kind, sequence, payload in split(self._receive()):
                 if sequence != self._sequence:
                     continue
                 if kind == _NLMSG_DONE:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,15 +120,15 @@ def test_a_cluster_ip_leads_to_the_endpoints(isolated: Callable[..., Any], port:
             assert len({who for _, who in found[start : start + 16]}) == 2, "all went to one of two endpoints"
 
 
-def test_a_pod_reaches_itself_through_its_service(isolated: Callable[..., Any]) -> None:
+def test_a_pod_reaches_itself_through_its_service(isolate: Callable[..., Any]) -> None:
     probes = both("shop/web-1", "service:shop/web", 8080)
-    found = isolated(through_the_service, [manifest("web-1"), manifest("client"), service()], probes)
+    found = isolate(through_the_service, [manifest("web-1"), manifest("client"), service()], probes)
     assert found == [("open", "shop/web-1")] * 2
 
 
-def test_a_node_port_leads_to_the_endpoints_from_outside(isolated: Callable[..., Any]) -> None:
+def test_a_node_port_leads_to_the_endpoints_from_outside(isolate: Callable[..., Any]) -> None:
     probes = [probe for node in ("node-1", "node-2") for probe in both("host:bastion", f"node:{node}", 30080) * 6]
-    found = isolated(through_the_service, [*pods(), service()], probes)
+    found = isolate(through_the_service, [*pods(), service()], probes)
     assert {outcome for outcome, _ in found} == {"open"}, found
     assert {who for _, who in found} == {"shop/web-1", "shop/web-2"}
 
@@ -147,15 +149,15 @@ def test_what_no_endpoint_takes_is_refused(
     assert {outcome for outcome, _ in found} == {"refused"}, found
 
 
-def test_cluster_ips_end_at_the_cluster(isolated: Callable[..., Any]) -> None:
+def test_cluster_ips_end_at_the_cluster(isolate: Callable[..., Any]) -> None:
     probes = [Probe("host:bastion", "ip:10.96.0.7", 8080), Probe("shop/client", "ip:10.96.0.9", 8080)]
-    found = isolated(through_the_service, [*pods(), service()], probes)
+    found = isolate(through_the_service, [*pods(), service()], probes)
     assert {outcome for outcome, _ in found} == {"unreachable"}, found
 
 
-def test_a_pod_that_is_not_ready_gets_nothing(isolated: Callable[..., Any]) -> None:
+def test_a_pod_that_is_not_ready_gets_nothing(isolate: Callable[..., Any]) -> None:
     objects = [manifest("client"), manifest("web-1", ready=False), manifest("web-2"), service()]
-    found = isolated(through_the_service, objects, both("shop/client", "service:shop/web", 8080) * 8)
+    found = isolate(through_the_service, objects, both("shop/client", "service:shop/web", 8080) * 8)
     assert set(found) == {("open", "shop/web-2")}
 
 
@@ -174,7 +176,7 @@ def endpoint_slice(version: int, *endpoints: dict[str, Any]) -> Manifest:
     }
 
 
-def test_endpoint_slices_count_more_than_selectors(isolated: Callable[..., Any]) -> None:
+def test_endpoint_slices_count_more_than_selectors(isolate: Callable[..., Any]) -> None:
     slices = [
         endpoint_slice(
             4,
@@ -183,7 +185,7 @@ def test_endpoint_slices_count_more_than_selectors(isolated: Callable[..., Any])
         ),
         endpoint_slice(6, {"addresses": ["fd00:10:244::3"]}),
     ]
-    found = isolated(
+    found = isolate(
         through_the_service, [*pods(), service(), *slices], both("shop/client", "service:shop/web", 8080) * 6
     )
     assert found == [("open", "shop/web-2"), ("open", "shop/web-1")] * 6
@@ -197,22 +199,22 @@ def policy(name: str, **wanted: Any) -> Manifest:
     return {**DENY_ALL, "metadata": {"namespace": "shop", "name": name}, "spec": wanted}
 
 
-def test_policy_is_judged_after_the_service_is_translated(isolated: Callable[..., Any]) -> None:
+def test_policy_is_judged_after_the_service_is_translated(isolate: Callable[..., Any]) -> None:
     to_pods = policy("pods", podSelector={}, policyTypes=["Egress"], egress=[{"ports": [{"port": 80}]}])
-    found = isolated(under_policies, [to_pods], both("shop/client", "service:shop/web", 8080))
+    found = isolate(under_policies, [to_pods], both("shop/client", "service:shop/web", 8080))
     assert {outcome for outcome, _ in found} == {"open"}
     to_service = policy(
         "service", podSelector={}, policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "10.96.0.0/12"}}]}]
     )
-    found = isolated(under_policies, [to_service], both("shop/client", "service:shop/web", 8080))
+    found = isolate(under_policies, [to_service], both("shop/client", "service:shop/web", 8080))
     assert {outcome for outcome, _ in found} == {"dropped"}
 
 
-def test_hairpin_is_judged_by_the_pods_own_address(isolated: Callable[..., Any]) -> None:
+def test_hairpin_is_judged_by_the_pods_own_address(isolate: Callable[..., Any]) -> None:
     own = policy("own", podSelector={}, ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}])
     objects = [manifest("web-1"), manifest("client"), service(), own]
     probes = [*both("shop/web-1", "service:shop/web", 8080), *both("shop/client", "service:shop/web", 8080)]
-    found = isolated(through_the_service, objects, probes)
+    found = isolate(through_the_service, objects, probes)
     assert [outcome for outcome, _ in found] == ["open", "open", "dropped", "dropped"]
 
 
@@ -261,8 +263,8 @@ async def pods_that_come_and_go() -> dict[str, list[str]]:
     return found
 
 
-def test_a_new_pod_is_cut_off_until_it_is_programmed(isolated: Callable[..., Any]) -> None:
-    assert isolated(pods_that_come_and_go) == {
+def test_a_new_pod_is_cut_off_until_it_is_programmed(isolate: Callable[..., Any]) -> None:
+    assert isolate(pods_that_come_and_go) == {
         "before it is programmed": ["dropped"] * 2,
         "programmed": ["open"] * 2,
         "a new one of the same name": ["dropped"] * 2,
@@ -309,8 +311,8 @@ def test_the_canary_lives_where_policy_is_enforced(isolated: Callable[..., Any])
     assert isolated(a_canary, False) == "proven"
 
 
-def test_the_canary_tells_when_a_node_enforces_nothing(isolated: Callable[..., Any]) -> None:
-    message = isolated(a_canary, True)
+def test_the_canary_tells_when_a_node_enforces_nothing(isolate: Callable[..., Any]) -> None:
+    message = isolate(a_canary, True)
     assert "the canary's packet to .canary/closed-node-2 (IPv4) was open, and should be dropped" in message
 
 
@@ -335,8 +337,8 @@ async def a_table_that_the_kernel_refuses() -> tuple[str, list[str]]:
     return caught.value.message, [o for o, _ in await seen(runtime, *both("shop/client", "shop/web-2", 80))]
 
 
-def test_a_refused_table_names_its_rule_and_leaves_the_old_one(isolated: Callable[..., Any]) -> None:
-    message, outcomes = isolated(a_table_that_the_kernel_refuses)
+def test_a_refused_table_names_its_rule_and_leaves_the_old_one(isolate: Callable[..., Any]) -> None:
+    message, outcomes = isolate(a_table_that_the_kernel_refuses)
     assert message == "nftables on node-2: rule of one (from shop/x rule 1): No such file or directory"
     assert outcomes == ["dropped"] * 2
 
@@ -369,10 +371,48 @@ async def on_the_host_network() -> list[tuple[str, str]]:
     return [*found, *await seen(runtime, Probe("shop/client", "node:node-1", 80))]
 
 
-def test_a_pod_of_the_host_network_is_its_node(isolated: Callable[..., Any]) -> None:
-    outcomes = [outcome for outcome, _ in isolated(on_the_host_network)]
+def test_a_pod_of_the_host_network_is_its_node(isolate: Callable[..., Any]) -> None:
+    outcomes = [outcome for outcome, _ in isolate(on_the_host_network)]
     # Its own node's pod, a pod of another node, what reaches it (no policy selects it), and web-1's own egress.
     assert outcomes == ["open", "dropped", "open", "dropped", "refused"]
+
+
+def datagram(source: str, destination: str, port: int) -> bytes:
+    """A UDP packet with its IP header, from any source; without the checksum, which IPv4 may leave out."""
+    text = b"forged"
+    udp = struct.pack("!HHHH", 4000, port, 8 + len(text), 0) + text
+    if ":" not in source:
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0)
+        return head + ip_address(source).packed + ip_address(destination).packed + udp
+    ends = ip_address(source).packed + ip_address(destination).packed
+    summed = ends + struct.pack("!IBBBB", len(udp), 0, 0, 0, socket.IPPROTO_UDP) + udp
+    total = sum(struct.unpack(f"!{len(summed) // 2}H", summed))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    udp = udp[:6] + struct.pack("!H", ~total & 0xFFFF) + udp[8:]
+    return struct.pack("!IHBB", 6 << 28, len(udp), socket.IPPROTO_UDP, 64) + ends + udp
+
+
+async def forged_sources(version: int) -> list[str]:
+    """Send under the own address and under another pod's, then under the own one again; the senders that were seen."""
+    runtime = build()
+    runtime.program(pods())
+    links = runtime._fabric.pods
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    own, other, to = (PODS[name][1 if version == 4 else 2] for name in ("client", "web-1", "web-2"))
+    server = links["web-2"].namespace.socket(family, socket.SOCK_DGRAM)
+    server.settimeout(5)
+    server.bind(("", 9000))
+    client = links["client"].namespace.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for source in (own, other, own):
+        client.sendto(datagram(source, to, 9000), (to, 0))
+    return [server.recvfrom(100)[1][0] for _ in range(2)]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_pod_cannot_send_under_anothers_address(isolate: Callable[..., Any], version: int) -> None:
+    own = PODS["client"][1 if version == 4 else 2]
+    assert isolate(forged_sources, version) == [own, own]
 
 
 async def commands() -> tuple[str, list[str], list[str]]:

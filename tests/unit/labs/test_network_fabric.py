@@ -141,8 +141,8 @@ def one_that_goes_and_comes_back() -> list[Any]:
     ]
 
 
-def test_a_pod_that_comes_back_elsewhere_is_reached_there(isolated: Callable[..., Any]) -> None:
-    assert isolated(one_that_goes_and_comes_back) == ["10.244.0.2", True, "10.244.0.2", "fd00:10:244::2"]
+def test_a_pod_that_comes_back_elsewhere_is_reached_there(isolate: Callable[..., Any]) -> None:
+    assert isolate(one_that_goes_and_comes_back) == ["10.244.0.2", True, "10.244.0.2", "fd00:10:244::2"]
 
 
 def without_ipv6() -> tuple[Any, ...]:

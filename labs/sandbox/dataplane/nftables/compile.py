@@ -24,6 +24,7 @@ from labs.sandbox.dataplane.nftables.ruleset import (
     Drop,
     Established,
     Family,
+    ForeignSource,
     Goto,
     Hook,
     Interface,
@@ -49,6 +50,9 @@ POD_LINKS = "cali"
 
 _ALL_PORTS = ((0, 65535),)
 _LONGEST_NAME = 200
+_FORGED = Rule(
+    (Interface(Side.SOURCE, POD_LINKS, prefix=True), ForeignSource()), Drop(), "a pod that uses an address of others"
+)
 _ESTABLISHED = Rule((Established(),), Accept(), "replies and flows that were let through before")
 _DISCOVERY = Rule(
     (Protocol(PROTOCOLS["ICMPv6"]), NeighbourDiscovery()), Accept(), "IPv6 neighbour discovery is never judged"
@@ -147,8 +151,8 @@ class _Compiler:
             rules.append(Rule((stranger,), Drop(), "a pod that is not known yet"))
         egress, ingress = tuple(dispatch[Side.SOURCE]), tuple(dispatch[Side.DESTINATION])
         hooked = (
-            Chain("egress-forward", (_ESTABLISHED, *egress), Hook("filter", Place.FORWARD, 0)),
-            Chain("egress-node", (_ESTABLISHED, _DISCOVERY, *egress), Hook("filter", Place.INPUT, 0)),
+            Chain("egress-forward", (_FORGED, _ESTABLISHED, *egress), Hook("filter", Place.FORWARD, 0)),
+            Chain("egress-node", (_DISCOVERY, _FORGED, _ESTABLISHED, *egress), Hook("filter", Place.INPUT, 0)),
             Chain("ingress-forward", (_ESTABLISHED, *ingress), Hook("filter", Place.FORWARD, 10)),
         )
         return Table("policy", (*used.values(), *judges, *hooked))

@@ -104,6 +104,8 @@ class _Encoder:
                 return loaded + self._is_one_of([a.to_bytes(width, "big") * 2 for a in addresses])
             case rs.Established():
                 return ex.connection_state() + ex.masked(_ESTABLISHED_OR_RELATED) + ex.is_not(bytes(4))
+            case rs.ForeignSource():
+                return ex.way_back() + ex.equals(b"\0")
             case rs.NeighbourDiscovery():
                 return ex.payload(ex.TRANSPORT_HEADER, 0, 1) + ex.between(b"\x85", b"\x89")
             case rs.LocalDestination():

@@ -95,6 +95,14 @@ def destination_type() -> bytes:
     return expression("fib", number(1, FIRST), number(2, address_type), number(3, by_destination))
 
 
+@functools.cache
+def way_back() -> bytes:
+    """Load 1 if a route to the source leads over the link that the packet came in by, else 0."""
+    by_source, over_the_link, only_whether, link = 1, 8, 32, 1
+    flags = by_source | over_the_link | only_whether
+    return expression("fib", number(1, FIRST), number(2, link), number(3, flags))
+
+
 def lookup(name: str, identity: int, *, into: int | None = None) -> bytes:
     """Go on only if the set has what was loaded; `into`: load what the map says about it."""
     found = b"" if into is None else number(3, into)

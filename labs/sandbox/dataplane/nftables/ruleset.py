@@ -100,6 +100,11 @@ class Established:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignSource:
+    """A source address to which no route leads back over the link that the packet came in by."""
+
+
+@dataclass(frozen=True, slots=True)
 class NeighbourDiscovery:
     """ICMPv6 types 133 to 137 (RFC 4861). Needs `Protocol` before it."""
 
@@ -125,6 +130,7 @@ Match = (
     | AddressPorts
     | OwnAddress
     | Established
+    | ForeignSource
     | NeighbourDiscovery
     | LocalDestination
     | Marked
