@@ -56,7 +56,12 @@ class Resolver:
         packed = bytes(reply.pack())
         allowed = limit or min(max([_SMALLEST_UDP, *sizes]), _LARGEST_UDP)
         if len(packed) > allowed:
-            packed = bytes(reply.truncate().pack())
+            # The question stays: resolvers drop an answer without it, cut off or not.
+            reply.rr, reply.auth = [], []
+            reply.ar = [one for one in reply.ar if one.rtype == dnslib.QTYPE.OPT]
+            reply.header.tc = 1
+            reply.set_header_qa()
+            packed = bytes(reply.pack())
         return packed
 
 

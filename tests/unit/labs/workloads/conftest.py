@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from labs.sandbox.workloads.command import Command
     from labs.sandbox.workloads.servers import Servers
 
-SECRET = "the lab's own"
+SECRET = "the lab's own"  # noqa: S105 - a test's
 CLIENT = ("10.244.0.2", "fd00:10:244::2")
 SERVER = ("10.244.0.3", "fd00:10:244::3")
 CONTAINERS = (
@@ -113,7 +113,7 @@ def pair() -> Callable[[], Pair]:
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 @pytest.fixture(scope="session", name="descriptors")

@@ -1,4 +1,4 @@
-"""What becomes of a probe, on the real kernel: every outcome, protocol and family; faults of servers and of the loop."""
+"""What becomes of a probe, on the real kernel: every outcome, protocol and family; faults of servers and loop."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_one_lost_packet_is_no_denial(isolate: Callable[..., Any], pair: Callabl
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP", "SCTP"])
 def test_a_late_loop_is_no_silence(isolate: Callable[..., Any], pair: Callable[..., Any], protocol: str) -> None:
-    """The loop that carries the servers too is away for longer than both tries: nobody was asked, so nobody was silent."""
+    """The loop that carries the servers too is away for longer than both tries, and that proves nothing."""
     port = {"TCP": 80, "UDP": 8081, "SCTP": 8082}[protocol]
 
     async def scenario() -> tuple[Observation, ...]:
@@ -233,5 +233,5 @@ def test_no_probes_no_answers(isolate: Callable[..., Any], pair: Callable[..., A
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for it, at most five seconds."""
     limit = time.monotonic() + 5
-    while not condition() and time.monotonic() < limit:
+    while not condition() and time.monotonic() < limit:  # noqa: ASYNC110 - descriptors have no event
         await asyncio.sleep(0.005)
