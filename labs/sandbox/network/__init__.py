@@ -4,5 +4,6 @@
 - `netlink`    requests to the kernel as bytes, sent in batches
 - `rtnetlink`  links, addresses, routes and neighbours as such requests
 - `sysctl`     kernel settings of one namespace
+- `carrier`    links that carry packets from the start
 - `fabric`     nodes, pods and outside hosts, joined as Calico joins them
 """

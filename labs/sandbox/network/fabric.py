@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
-from labs.sandbox.network import rtnetlink, sysctl
+from labs.sandbox.network import carrier, rtnetlink, sysctl
 from labs.sandbox.network.netlink import Message, Netlink
 from labs.sandbox.network.netns import NetworkNamespace
 
@@ -121,6 +121,7 @@ class Fabric:
             ]
         )
         machine.netlink.request(self._joining(machine))
+        carrier.settle(self._netlink.fileno(), f"port{number}")
         for other in self.machines.values():
             other.netlink.request(_acquaintance(machine))
         self.machines[name] = machine
@@ -186,6 +187,7 @@ class Fabric:
                 netlink.request(self._pod_side(addresses))
             finally:
                 netlink.close()
+            carrier.settle(node.netlink.fileno(), interface)
             self._announce(node, addresses)
         except BaseException:
             namespace.close()

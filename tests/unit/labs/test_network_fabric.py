@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,30 @@ def one_that_goes_and_comes_back() -> list[Any]:
 
 def test_a_pod_that_comes_back_elsewhere_is_reached_there(isolate: Callable[..., Any]) -> None:
     assert isolate(one_that_goes_and_comes_back) == ["10.244.0.2", True, "10.244.0.2", "fd00:10:244::2"]
+
+
+def first_packets() -> list[int]:
+    """Which of the packets arrive that pods send to each other right after they were made."""
+    fabric = build()
+    arrived = []
+    for number in range(12):
+        ends = []
+        for node in (1, 2):
+            address = f"10.244.{node}.{number}"
+            ends.append(fabric.attach(pod(f"{node}-{number}", f"node-{node}", (address,))).namespace)
+        with ends[1].socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("", PORT))
+            server.settimeout(0.5)
+            with ends[0].socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(b"first", (f"10.244.2.{number}", PORT))
+            with contextlib.suppress(TimeoutError):
+                server.recv(10)
+                arrived.append(number)
+    return arrived
+
+
+def test_the_first_packet_of_a_new_pod_is_not_lost(isolate: Callable[..., Any]) -> None:
+    assert isolate(first_packets) == list(range(12))
 
 
 def without_ipv6() -> tuple[Any, ...]:
