@@ -21,6 +21,7 @@ BAD_NAME = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     "and end with an alphanumeric character"
 )
+PROTOCOLS = ("TCP", "UDP", "SCTP")
 BAD_PORT = "must be between 1 and 65535, inclusive"
 
 
@@ -117,8 +118,8 @@ class Problems:
         """Return TCP, UDP or SCTP; TCP when it is not given."""
         if value is None or value == "":
             return "TCP"
-        if value not in {"TCP", "UDP", "SCTP"}:
-            self.unsupported(path, value, ("TCP", "UDP", "SCTP"))
+        if value not in PROTOCOLS:
+            self.unsupported(path, value, PROTOCOLS)
             return "TCP"
         return str(value)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from content.errors import BrokenContentError, Defect
 from grader.kube.core import NAME_LABEL, read_namespace, read_node, read_service
-from grader.kube.fields import Problems
+from grader.kube.fields import Problems, quote
 from grader.kube.model import Namespace, NetworkPolicy, Node, Objects, Origin, Pod, Service
 from grader.kube.pods import MAX_STAND_INS, Owner, Workload, read_owner, read_pod, read_workload, top_owner
 from grader.kube.policies import read_policy
@@ -90,7 +90,9 @@ class _Reading:
 
     def add(self, manifest: Any, origin: Origin) -> None:  # noqa: ANN401 - a stranger's file may hold anything
         problems = Problems()
-        fields = problems.mapping(manifest, "object")
+        fields: Mapping[str, Any] = manifest if isinstance(manifest, Mapping) else {}
+        if fields is not manifest:
+            problems.found.append(f"{quote(manifest)} is no Kubernetes object: it must be a mapping of fields")
         version = problems.text(fields.get("apiVersion"), "apiVersion")
         kind = problems.text(fields.get("kind"), "kind")
         for field, value in (("apiVersion", version), ("kind", kind)):

@@ -56,7 +56,9 @@ class Endpoints:
         for service_ref, service in self.services.items():
             self._by_address.update(dict.fromkeys(service.addresses, f"service:{service_ref}"))
         for name, addresses in hosts.items():
-            self._others[f"host:{name}"] = Endpoint(f"host:{name}", addresses=tuple(addresses))
+            host = Endpoint(f"host:{name}", addresses=tuple(addresses))
+            self._others[host.ref] = host
+            self._by_address.update(dict.fromkeys(host.addresses, host.ref))
 
     def canonical(self, ref: str) -> str:
         """Return the name of what owns an address; any other name as it is.

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from grader.kube.fields import PROTOCOLS
 from grader.policy.model import EGRESS, Effect
 from grader.reachability.verdict import Action, Decision, PolicyRef
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grader.policy.model import Endpoint, Policy, Rule, Rulebook, Tier
-
-PROTOCOLS = ("TCP", "UDP", "SCTP")
-"""The protocols that the specification of NetworkPolicy speaks of."""
 
 
 @dataclass(frozen=True, slots=True)

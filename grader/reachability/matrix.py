@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grader.kube.fields import PROTOCOLS
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.bits import Population, members, sweep
-from grader.reachability.judge import PROTOCOLS
 from grader.reachability.verdict import Action, Flow
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from content.errors import UsageError
+from grader.kube.fields import PROTOCOLS
 from grader.reachability.matrix import Column
 
 if TYPE_CHECKING:
     from grader.reachability.world import World
 
-PROTOCOLS = ("TCP", "UDP", "SCTP", "ICMP")
 _PREFIXES = ("ip:", "node:", "host:")
 _PORT = re.compile(r"(?P<name>.*?):(?P<port>[0-9]{1,6}|icmp)(?:/(?P<protocol>[A-Za-z]+))?\Z")
 
@@ -57,7 +57,7 @@ def parse_target(text: str) -> Target:
     if not 1 <= port <= 65535:
         raise UsageError(f"{port} is no port", remedy="a port is a number from 1 to 65535, or icmp")
     if protocol not in PROTOCOLS:
-        raise UsageError(f"{match['protocol']} is no protocol", remedy="use tcp, udp or sctp; or :icmp without a port")
+        raise UsageError(f"{match['protocol']} is no protocol", remedy="use tcp, udp or sctp; :icmp has no number")
     return Target(name, port, protocol)
 
 

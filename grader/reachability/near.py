@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grader.kube.fields import PROTOCOLS
 from grader.kube.model import LabelSelector
 from grader.policy.model import Block, Effect
-from grader.reachability.judge import PROTOCOLS, ref
+from grader.reachability.judge import ref
 from grader.reachability.verdict import NearMiss
 
 if TYPE_CHECKING:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from content.errors import BrokenContentError
 from grader.kube.model import ContainerPort, Objects, Origin
 from grader.kube.parse import read_objects
 from grader.kube.pods import MAX_STAND_INS
+from grader.reachability.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,12 +114,64 @@ def test_the_api_would_refuse_this_rule(fields: str, cause: str) -> None:
         ("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 0}]}}", "spec.ports[0].port: "),
         ("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {type: X}}", 'spec.type: Unsupported value: "X"'),
         ("{apiVersion: extensions/v1beta1, kind: NetworkPolicy, metadata: {name: a}}", "no matches for kind"),
-        ("[1]", "object: Invalid value: [1]: must be a mapping of fields"),
-        ("{apiVersion: v1, kind: List, items: [3]}", "object: Invalid value: 3: must be a mapping of fields"),
+        ("[1]", "object: [1] is no Kubernetes object: it must be a mapping of fields"),
+        ("{apiVersion: v1, kind: List, items: [3]}", "object: 3 is no Kubernetes object"),
     ],
 )
 def test_the_api_would_refuse_this_object(text: str, cause: str) -> None:
     assert any(cause in found for found in causes(text)), causes(text)
+
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.just([]), st.just({}), st.just([[{}]])
+)
+WHOLE = """
+- {apiVersion: v1, kind: Namespace, metadata: {name: a, labels: {x: y}}}
+- {apiVersion: v1, kind: Node, metadata: {name: n}, status: {addresses: [{type: InternalIP, address: 172.18.0.2}]}}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: p, namespace: a, labels: {x: y}, ownerReferences: [{kind: Job, name: j, controller: true}]}
+  spec: {nodeName: n, hostNetwork: true, containers: [{ports: [{containerPort: 80, protocol: TCP, name: http}]}]}
+  status: {phase: Running, hostIP: 172.18.0.2, podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]}
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: d, namespace: a}
+  spec: {replicas: 2, template: {metadata: {labels: {x: y}}, spec: {containers: []}}}
+- apiVersion: v1
+  kind: List
+  items:
+  - apiVersion: v1
+    kind: Service
+    metadata: {name: s}
+    spec: {type: NodePort, clusterIPs: [10.96.0.1], selector: {x: y}, ports: [{port: 80, targetPort: 80, nodePort: 3}]}
+  - apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: np}
+    spec:
+      podSelector: {matchLabels: {x: y}, matchExpressions: [{key: x, operator: In, values: [y]}]}
+      policyTypes: [Ingress]
+      ingress:
+      - from: [{namespaceSelector: {}, podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]
+        ports: [{protocol: TCP, port: 80, endPort: 90}]
+"""
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every container in a document with each of its keys."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, inner in items for place in [(value, key), *places(inner)]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10_000), JUNK), min_size=1, max_size=3))
+def test_junk_anywhere_is_a_defect_and_never_a_crash(changes: list[tuple[int, Any]]) -> None:
+    document = yaml.safe_load(WHOLE)
+    for number, junk in changes:
+        found = places(document)
+        container, key = found[number % len(found)]
+        container[key] = copy.deepcopy(junk)
+    with contextlib.suppress(BrokenContentError):
+        World(read_objects(document)).matrix()
 
 
 def test_every_defect_is_told_with_file_and_line() -> None:

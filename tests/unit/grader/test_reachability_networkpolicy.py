@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from content.errors import UsageError
+from grader.kube.parse import read_objects
 from grader.reachability.matrix import Column
 from grader.reachability.verdict import Action, Flow
+from grader.reachability.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from grader.reachability.world import World
 
 WEB, DB, GUEST = "shop/web", "shop/db", "lobby/guest"
 DB_ONLY = "matchLabels: {app: db}"
@@ -286,6 +288,23 @@ def test_an_unknown_endpoint_is_wrong_use(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         shop().verdict(Flow(source, destination, 80))
+
+
+def test_an_outside_host_with_an_address() -> None:
+    base = yaml.safe_load("{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b}}")
+    policy = yaml.safe_load(
+        """
+        apiVersion: networking.k8s.io/v1
+        kind: NetworkPolicy
+        metadata: {name: p, namespace: b}
+        spec: {ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}
+        """
+    )
+    hosts = {"bastion": [ip_address("192.0.2.9")], "internet": [ip_address("198.51.100.1")]}
+    world = World(read_objects([base, policy]), hosts=hosts)
+    assert world.verdict(Flow("host:bastion", "b/a", 80)).allowed
+    assert not world.verdict(Flow("host:internet", "b/a", 80)).allowed
+    assert world.packets(Flow("b/a", "ip:198.51.100.1", 80))[0].destination.ref == "host:internet"
 
 
 def test_a_close_name_is_suggested(shop: Callable[..., World]) -> None:
