@@ -193,6 +193,7 @@ class Command:
                     yield stream, data
                 else:
                     self._drop(descriptor)
+        await self.wait()  # it may have closed its output long before its end
 
     def _drop(self, descriptor: int) -> None:
         if self._sources.pop(descriptor, None) is not None:

@@ -28,14 +28,13 @@ def run(name: str, arguments: list[str]) -> int:
 
 
 def _search(name: str, kind: str, config: Config, server: str = "") -> Answer:
-    """The first name of the search list that has an answer, else what the last one got."""
-    answer = None
+    """The first name of the search list that has an answer; else one that exists without it; else the last one."""
+    answers = []
     for one in candidates(name, config):
-        answer = _ask_any(one, kind, (server,) if server else config.servers)
-        if answer.answers:
-            break
-    assert answer is not None  # noqa: S101 - there is always one candidate
-    return answer
+        answers.append(_ask_any(one, kind, (server,) if server else config.servers))
+        if answers[-1].answers:
+            return answers[-1]
+    return next((one for one in answers if one.code == "NOERROR"), answers[-1])
 
 
 def _ask_any(name: str, kind: str, servers: tuple[str, ...]) -> Answer:
