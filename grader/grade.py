@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from grader.ports import Capabilities, Cluster, Manifest, Observation, Probe
     from grader.report import Cell, CellKey
 
-DIFFERS = frozenset({State.OVER_PERMISSION, State.OVER_RESTRICTION})
-
 
 class _StuckError(InfrastructureError):
     """Probes could not be made, twice."""
@@ -144,7 +142,7 @@ def _judge(
         observations = [seen[probe] for probe in planned[key].probes]
         clients = matrix.addresses(asked.seen_as) if asked.seen_as else frozenset[str]()
         cell = connectivity.judge(planned[key], asked, observations, clients)
-        if world is not None and cell.state in DIFFERS:
+        if world is not None and cell.state.wrong:
             cell = replace(cell, why=why(world, cell))
         cells.append(cell)
     return tuple(cells)

@@ -28,8 +28,15 @@ class State(StrEnum):
     """Open, should be closed."""
     OVER_RESTRICTION = "over-restriction"
     """Closed, should be open."""
+    MISSING = "missing"
+    """A workload or Service that the lab began with is gone: wrong whatever was asked, for silence proves nothing."""
     NOT_JUDGED = "not judged"
     COULD_NOT_RUN = "could not run"
+
+    @property
+    def wrong(self) -> bool:
+        """True when the cell counts as a wrong answer."""
+        return self in {State.OVER_PERMISSION, State.OVER_RESTRICTION, State.MISSING}
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -45,7 +45,7 @@ def judge(
         details = dict.fromkeys(f"{_pair(seen)}: {seen.detail or 'the probe could not be made'}" for seen in failed)
         return Cell(planned.key, wanted.expectation, State.COULD_NOT_RUN, None, ordered, tuple(details)[:MOST_PAIRS])
     if planned.problem:
-        state = State.NOT_JUDGED if wanted.expectation is Expectation.ANY else State.OVER_RESTRICTION
+        state = State.NOT_JUDGED if wanted.expectation is Expectation.ANY else State.MISSING
         return Cell(planned.key, wanted.expectation, state, is_open=False, why=(planned.problem,))
     if wanted.expectation is Expectation.CLOSED:
         return _judge_closed(planned, wanted, ordered)

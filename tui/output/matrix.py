@@ -21,7 +21,6 @@ Column = tuple[str, str]
 
 LONGEST_SOURCE = 28
 VIA = {"pod": "", "service": " svc", "nodeport": " node"}
-DIFFERS = frozenset({State.OVER_PERMISSION, State.OVER_RESTRICTION})
 
 
 def matrix_text(cells: Iterable[Cell], width: int = 80, *, color: bool = False, symbols: Symbols | None = None) -> str:
@@ -70,6 +69,8 @@ def _change(cell: Cell) -> str:
 def _verdict(cell: Cell) -> str:
     if cell.expected is Expectation.ANY:
         return "no task asks about it"
+    if cell.state is State.MISSING:
+        return "not there any more"
     return "as asked" if cell.state is State.AS_EXPECTED else f"should be {cell.expected}"
 
 
@@ -137,7 +138,7 @@ def _sign(cell: Cell | None, symbols: Symbols) -> str:
         return symbols.none
     if cell.is_open is None:
         return "?"
-    mark = "!" if cell.state in DIFFERS else "~" if cell.state is State.NOT_JUDGED else ""
+    mark = "!" if cell.state.wrong else "~" if cell.state is State.NOT_JUDGED else ""
     return (symbols.open if cell.is_open else symbols.closed) + mark
 
 
@@ -153,7 +154,7 @@ def _legend(cells: Iterable[Cell], symbols: Symbols) -> str:
     """Only the signs that are there need a word."""
     states = {cell.state for cell in cells}
     parts = [f"{symbols.open} open", f"{symbols.closed} closed"]
-    if states & DIFFERS:
+    if any(state.wrong for state in states):
         parts.append("! differs from what is asked")
     if State.NOT_JUDGED in states:
         parts.append("~ no task asks")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grader.report import State
-from tui.output.matrix import DIFFERS, matrix_text
+from tui.output.matrix import matrix_text
 from tui.output.terminal import BOLD, GREEN, RED, clean, default_symbols, fit, paint, wrap
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ MOST_EXPLAINED = 6
 WORDS = {
     State.OVER_PERMISSION: "open, should be closed",
     State.OVER_RESTRICTION: "closed, should be open",
+    State.MISSING: "not there any more",
     State.COULD_NOT_RUN: "could not run",
 }
 
@@ -63,7 +64,7 @@ def _cells(report: Report) -> dict[CellKey, Cell]:
     cells: dict[CellKey, Cell] = {}
     for cell in (cell for task in report.tasks for check in task.checks for cell in check.cells):
         known = cells.get(cell.key)
-        if known is None or (cell.state in DIFFERS and known.state not in DIFFERS):
+        if known is None or (cell.state.wrong and not known.state.wrong):
             cells[cell.key] = cell
     return cells
 
@@ -74,17 +75,25 @@ def _differences(differing: list[Cell], width: int, symbols: Symbols, *, color: 
     for cell in differing:
         groups.setdefault(_reason(cell), []).append(cell)
     for number, group in enumerate(groups.values()):
-        key = group[0].key
-        sources = ", ".join(cell.key.source for cell in group)
-        head = f"! {replace(key, source=sources)}  {WORDS[group[0].state]}"
+        head, why = _told(group)
         yield from (paint(line, RED, color=color) for line in wrap(clean(head, symbols), width, "  ", "    "))
-        if number < MOST_EXPLAINED:
-            for sentence in group[0].why:
-                yield from wrap(clean(sentence, symbols), width, "      ", "        ")
+        for sentence in why if number < MOST_EXPLAINED else ():
+            yield from wrap(clean(sentence, symbols), width, "      ", "        ")
+
+
+def _told(group: list[Cell]) -> tuple[str, tuple[str, ...]]:
+    """The line for a group of cells, and the reason below it; for what is gone the reason is the line."""
+    first = group[0]
+    if first.state is State.MISSING and first.why:
+        return f"! {first.why[0]} ({len(group)} {'cell' if len(group) == 1 else 'cells'})", first.why[1:]
+    sources = ", ".join(cell.key.source for cell in group)
+    return f"! {replace(first.key, source=sources)}  {WORDS[first.state]}", first.why
 
 
 def _reason(cell: Cell) -> tuple[object, ...]:
     """What cells have in common that differ for the same reason, but for the names of their sources."""
+    if cell.state is State.MISSING and cell.why:
+        return cell.state, cell.why
     sources = {seen.probe.source for seen in cell.observations}
     why = cell.why
     for source in sources:

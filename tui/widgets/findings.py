@@ -17,6 +17,7 @@ _WHY = 3  # sentences a cell
 _NAMES = {
     State.OVER_PERMISSION: "open, should be closed",
     State.OVER_RESTRICTION: "closed, should be open",
+    State.MISSING: "not there any more",
     State.COULD_NOT_RUN: "could not be probed",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grader.report import Cell, CellKey, Expectation, State
+from grader.report import Cell, CellKey, Expectation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,7 +76,7 @@ def arrange(cells: Iterable[Cell]) -> Grid:
 
 def differs(cell: Cell) -> bool:
     """True when the traffic is not what is expected."""
-    return cell.state in {State.OVER_PERMISSION, State.OVER_RESTRICTION}
+    return cell.state.wrong
 
 
 def symbol(is_open: bool | None) -> str:

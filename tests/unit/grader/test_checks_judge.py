@@ -111,7 +111,7 @@ def test_the_client_that_the_server_saw(address: str, state: State, *, is_open: 
 
 
 @pytest.mark.parametrize(
-    ("expected", "state"), [(OPEN, UNDER), (CLOSED, UNDER), (ANY, State.NOT_JUDGED)]
+    ("expected", "state"), [(OPEN, State.MISSING), (CLOSED, State.MISSING), (ANY, State.NOT_JUDGED)]
 )  # fmt: skip
 def test_a_workload_that_is_gone_is_wrong_either_way(expected: Expectation, state: State) -> None:
     cell = judge(Planned(KEY, problem="there is no workload db"), Wanted(expected), [])

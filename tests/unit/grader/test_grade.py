@@ -190,7 +190,7 @@ async def test_a_deleted_workload_is_a_wrong_answer(lab: Lab, objects: Objects, 
     assert not report.held
     cells = {str(cell.key): cell for cell in report.tasks[0].checks[0].cells}
     gone = cells["guest.outside -> database:2379"]
-    assert gone.state is State.OVER_RESTRICTION
+    assert gone.state is State.MISSING
     assert "there is no workload guest.outside" in gone.why[0]
 
 

@@ -136,6 +136,16 @@ def test_cells_that_differ_for_one_reason_are_told_together() -> None:
     assert "ns/b-0 may" not in text
 
 
+def test_what_is_gone_is_told_once() -> None:
+    gone = [
+        Cell(CellKey(source, "db", Port(80)), CLOSED, State.MISSING, is_open=False, why=("there is no workload db",))
+        for source in ("a", "b")
+    ]
+    text = report_text(report_of(*gone))
+    assert "! there is no workload db (2 cells)" in text
+    assert text.count("no workload db") == 1
+
+
 def test_many_reasons_are_cut_short_and_no_cell_is_left_out() -> None:
     cells = [differing(f"w{number}", f"reason {number}") for number in range(20)]
     text = report_text(report_of(*cells))
@@ -176,14 +186,16 @@ def test_changes_to_one_destination_are_told_together() -> None:
 
 names = st.text(min_size=1, max_size=30)
 strange_cells = st.builds(
-    lambda source, destination, is_open, expected, why: cell(
-        source, destination, is_open=is_open, expected=expected, why=tuple(why)
+    lambda source, destination, is_open, expected, why, *, gone: replace(
+        made := cell(source, destination, is_open=is_open, expected=expected, why=tuple(why)),
+        state=State.MISSING if gone else made.state,
     ),
     names,
     names,
     st.sampled_from([True, False, None]),
     st.sampled_from(list(Expectation)),
     st.lists(st.text(max_size=200), max_size=3),
+    gone=st.booleans(),
 )
 
 
