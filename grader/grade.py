@@ -73,7 +73,7 @@ async def _grade_tasks(lab: Lab, cluster: Cluster, *, explain: bool) -> tuple[Ta
     tasks = []
     for task in lab.spec.tasks:
         checks = [_judge(matrix, planned, seen, wanted, world) for wanted in asked[task.id]]
-        _require_run(cell for cells in checks for cell in cells)
+        _require_run((cell for cells in checks for cell in cells), matrix)
         tasks.append(_task(task, checks, start))
     return tuple(tasks)
 
@@ -148,15 +148,18 @@ def _judge(
     return tuple(cells)
 
 
-def _require_run(cells: Iterable[Cell]) -> None:
+def _require_run(cells: Iterable[Cell], matrix: Matrix) -> None:
     stuck = [cell for cell in cells if cell.state is State.COULD_NOT_RUN]
-    if stuck:
-        reasons = "; ".join(f"{cell.key}: {', '.join(cell.why)}" for cell in stuck[:3])
-        more = f" (and {len(stuck) - 3} more cells)" if len(stuck) > 3 else ""
-        raise _StuckError(
-            f"the lab could not be judged, the answer is neither right nor wrong: {reasons}{more}",
-            remedy="look whether all pods run (kubectl get pods -A), then check again",
-        )
+    if not stuck:
+        return
+    pods = (pod for endpoint in matrix.endpoints.values() for pod in endpoint.pods)
+    waiting = [pod.ref for pod in pods if not pod.addresses]
+    reasons = [f"pod {ref} does not run" for ref in waiting] or [f"{cell.key}: {', '.join(cell.why)}" for cell in stuck]
+    more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+    raise _StuckError(
+        f"the lab could not be judged, the answer is neither right nor wrong: {'; '.join(reasons[:3])}{more}",
+        remedy="look whether all pods run (kubectl get pods -A), then check again",
+    )
 
 
 def _task(task: Task, checks: Sequence[tuple[Cell, ...]], start: Mapping[CellKey, bool]) -> TaskReport:

@@ -155,6 +155,14 @@ async def test_a_probe_that_fails_twice_is_no_wrong_answer(lab: Lab, objects: Ob
     assert "no such process" in raised.value.message
 
 
+async def test_pods_that_do_not_run_are_named(lab: Lab, objects: Objects, fake_cluster: Any) -> None:
+    for item in objects:
+        if item["metadata"]["name"] == "guest-abc-0":
+            item["status"] = {"phase": "Pending"}
+    with pytest.raises(InfrastructureError, match="pod outside/guest-abc-0 does not run"):
+        await grade(lab, fake_cluster(objects, failing(1000)))
+
+
 async def test_pods_that_are_replaced_meanwhile_are_looked_at_again(
     lab: Lab, objects: Objects, solution: Objects, fake_cluster: Any
 ) -> None:
