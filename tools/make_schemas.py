@@ -3,16 +3,18 @@
 Run by hand when the Kubernetes version changes, in an environment that has the package `kubernetes_validate`
 (Apache-2.0; its schemas are Kubernetes' own OpenAPI definitions). netdojo itself does not need that package.
 
-    python tools/make_schemas.py
+    python tools/make_schemas.py FACTS
 
-A field is one string: its type, then what merging needs to know. `[]@core.v1.Container +key=name +map=name` is a list
-of containers, merged by name. A trailing `!` marks a field that is always there when its type is.
+FACTS is what `tools/fieldfacts` printed. A field is one string: its type, then what merging needs to know.
+`[]@core.v1.Container +key=name +map=name #2` is a list of containers, merged by name, field 2 in protobuf. `+omit`: zero
+is the same as absent. A trailing `!` marks a field that is always there when its type is.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,10 @@ ROOTS = (
     "io.k8s.api.discovery.v1.EndpointSlice",
     "io.k8s.api.autoscaling.v1.Scale",
     "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
+    "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
+    "io.k8s.api.authentication.v1.SelfSubjectReview",
+    "io.k8s.api.core.v1.Binding",
+    "io.k8s.api.policy.v1.Eviction",
     "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
 )
 TARGET = Path(__file__).parent.parent / "labs" / "sandbox" / "api" / "data"
@@ -95,9 +101,9 @@ def plain(schema: dict[str, Any], found: set[str]) -> str:
     return str(kind)
 
 
-def field(schema: dict[str, Any], found: set[str], *, required: bool) -> str:
-    """A field's type with its merge facts."""
-    words = [plain(schema, found)]
+def field(schema: dict[str, Any], found: set[str], fact: list[str], *, required: bool) -> str:
+    """A field's type with its merge facts and what Go says of it."""
+    words = [plain(schema, found), *go_words(fact)]
     if key := schema.get("x-kubernetes-patch-merge-key"):
         words.append(f"+key={key}")
     elif "merge" in schema.get("x-kubernetes-patch-strategy", ""):
@@ -113,8 +119,29 @@ def field(schema: dict[str, Any], found: set[str], *, required: bool) -> str:
     return " ".join(words) + ("!" if required else "")
 
 
+def go_words(fact: list[str]) -> list[str]:
+    """The protobuf number, and whether zero is absent (an optional value that is no pointer)."""
+    if not fact:
+        return []
+    number, flags, _ = fact
+    return [f"#{number}"] + (["+omit"] if "o" in flags and "p" not in flags else [])
+
+
+def of_type(facts: dict[str, dict[str, list[str]]], name: str) -> dict[str, list[str]]:
+    """The facts of a type's fields. What JSON shows inline is a message of its own in protobuf: its number has a dot."""
+    made: dict[str, list[str]] = {}
+    for key, fact in facts.get(name, {}).items():
+        if "i" not in fact[1] or not fact[2].startswith("v1."):
+            made[key] = fact
+            continue
+        inner = f"{name.split('.')[0]}.{fact[2]}"
+        made |= {k: [f"{fact[0]}.{f[0]}", *f[1:]] for k, f in facts[inner].items()}
+    return made
+
+
 def main() -> None:
     """Write both files."""
+    facts: dict[str, dict[str, list[str]]] = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / VERSION
     definitions = json.loads((folder / "_definitions.json").read_text("utf-8"))["$defs"]
     fields: dict[str, dict[str, str]] = {}
@@ -128,7 +155,11 @@ def main() -> None:
         properties = definition.get("properties", {})
         found: set[str] = set()
         required = definition.get("required", ())
-        table = {key: field(value, found, required=key in required) for key, value in sorted(properties.items())}
+        known = of_type(facts, short(name))
+        table = {
+            key: field(value, found, known.get(key, []), required=key in required)
+            for key, value in sorted(properties.items())
+        }
         if definition.get("x-kubernetes-map-type") == "atomic":
             table["*"] = "atomic"
         fields[short(name)] = table

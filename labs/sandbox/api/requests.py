@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from labs.sandbox.api import kinds, schema, status
+from labs.sandbox.api import kinds, protobuf, schema, status
 from labs.sandbox.api.resources import Options
 from labs.sandbox.api.status import ApiError, FieldErrors, bad_request
 
@@ -93,13 +93,15 @@ def number(query: Mapping[str, str], name: str) -> int:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def body(raw: bytes, content_type: str, kind: Kind) -> Manifest:
-    """The object in a body, as JSON or YAML.
+def body(raw: bytes, content_type: str, kind: Kind, type_name: str = "") -> Manifest:
+    """The object in a body, as JSON, YAML or protobuf; `type_name` when it is not of the kind's own type.
 
     Raises:
         ApiError: it is neither (400), or something else is declared (415).
     """
     media = content_type.partition(";")[0].strip()
+    if media == protobuf.MEDIA:
+        return protobuf.decode(raw, type_name or kind.type)
     if media in {"", "application/json"}:
         found = _from_json(raw, kind)
     elif media in {"application/yaml", "text/yaml"}:

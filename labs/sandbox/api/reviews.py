@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
 
 USER = "kubernetes-admin"
+TYPES = {
+    "selfsubjectaccessreviews": "authorization.v1.SelfSubjectAccessReview",
+    "selfsubjectrulesreviews": "authorization.v1.SelfSubjectRulesReview",
+    "selfsubjectreviews": "authentication.v1.SelfSubjectReview",
+}
 _GROUPS = ["kubeadm:cluster-admins", "system:authenticated"]
 
 

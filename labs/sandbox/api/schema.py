@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 64
 """Nesting that no honest manifest reaches."""
 
-_ZERO_IS_ABSENT = frozenset({
-    "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly", "paused", "unschedulable",
-    "publishNotReadyAddresses", "minReadySeconds", "hostPort", "nodePort", "initialDelaySeconds", "timeoutSeconds",
-    "periodSeconds", "successThreshold", "failureThreshold", "healthCheckNodePort", "observedGeneration",
-    "generation", "readyReplicas", "availableReplicas", "updatedReplicas", "unavailableReplicas",
-    "fullyLabeledReplicas", "currentReplicas", "numberUnavailable", "numberAvailable", "updatedNumberScheduled",
-})  # fmt: skip
-"""Numbers and booleans that Go keeps as plain values with `omitempty`: zero and absent are the same."""
-
 
 class RepeatedDict(dict[str, Any]):
     """A JSON object in which keys were given twice; `again` names them."""
@@ -54,6 +45,8 @@ class Field:
         map_keys: server-side apply owns a list's items by them.
         is_set: server-side apply owns a list's plain values.
         atomic: server-side apply owns it as a whole.
+        omits_zero: zero is the same as absent (Go keeps it as a plain value with `omitempty`).
+        number: its field number in protobuf; with a dot, that of the message around it first.
     """
 
     type: str
@@ -64,6 +57,8 @@ class Field:
     map_keys: tuple[str, ...] = ()
     is_set: bool = False
     atomic: bool = False
+    omits_zero: bool = False
+    number: str = ""
 
 
 @cache
@@ -88,6 +83,7 @@ def is_atomic(type_name: str) -> bool:
 def _field(text: str) -> Field:
     required = text.endswith("!")
     kind, *facts = text.removesuffix("!").split(" ")
+    number = next((fact[1:] for fact in facts if fact.startswith("#")), "")
     known = dict(fact[1:].split("=", 1) if "=" in fact else (fact[1:], "") for fact in facts)
     return Field(
         type=kind,
@@ -98,6 +94,8 @@ def _field(text: str) -> Field:
         map_keys=tuple(known["map"].split(",")) if "map" in known else (),
         is_set="set" in known,
         atomic="atomic" in known,
+        omits_zero="omit" in known,
+        number=number,
     )
 
 
@@ -138,7 +136,7 @@ class _Decoder:
                 continue
             owner = (type_name.rsplit(".", 1)[-1], go_path + name)
             kept = self.value({} if item is None else item, field.type, path + name, owner, depth + 1)
-            if field.required or not _is_absent(name, kept, field.type):
+            if not _is_absent(kept, field):
                 made[name] = kept
         return made
 
@@ -216,12 +214,10 @@ def _check_base64(text: str, what: str) -> None:
         raise bad_request(f"{what}: illegal base64 data at input byte {bad}") from None
 
 
-def _is_absent(name: str, value: object, kind: str) -> bool:
-    if value == "" or value == []:
-        return True
-    if kind.startswith("{}"):
-        return value == {}
-    return name in _ZERO_IS_ABSENT and not value
+def _is_absent(value: object, field: Field) -> bool:
+    if not field.omits_zero or (field.type.startswith("@") and isinstance(value, dict)):
+        return False
+    return value in ("", 0, False, [], {})
 
 
 def _zero(kind: str) -> object:

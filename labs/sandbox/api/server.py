@@ -9,6 +9,7 @@ Pages in a browser cannot ask at all: the Host must be loopback, and an Origin m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from grader.errors import InfrastructureError
-from labs.sandbox.api import discovery, openapi, reading, requests, reviews, status, streams, table
+from labs.sandbox.api import discovery, openapi, protobuf, reading, requests, reviews, status, streams, table
 from labs.sandbox.api.status import ApiError, bad_request
 from labs.sandbox.api.watching import Watch
 from labs.sandbox.api.writing import Writer
@@ -60,7 +61,9 @@ class Api:
 
     async def serve(self, sock: socket.socket) -> None:
         """Answer on a socket that is bound to loopback already; returns when it does."""
-        server = web.Server(self._handle, access_log=None, max_line_size=65536, max_field_size=65536)
+        server = web.Server(
+            self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
+        )
         runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await runner.setup()
         await web.SockSite(runner, sock, backlog=128).start()
@@ -124,7 +127,8 @@ class Api:
         if path.startswith(("/apis/authorization.k8s.io/v1/", "/apis/authentication.k8s.io/v1/")):
             if request.method != "POST":
                 raise status.not_allowed()
-            return _json(reviews.answer(path.rsplit("/", 1)[-1], await self._object(request)), 201)
+            plural = path.rsplit("/", 1)[-1]
+            return _json(reviews.answer(plural, await self._object(request, reviews.TYPES.get(plural, ""))), 201)
         target = requests.target(path)
         if target is None:
             if path.startswith(("/api/", "/apis/")) and path.count("/") >= (2 if path.startswith("/api/") else 3):
@@ -211,9 +215,9 @@ class Api:
         watch = Watch(self._store, target, request.query, as_table=as_table)
         answer = web.StreamResponse(headers={"Content-Type": _JSON})
         await answer.prepare(request)
-        await answer.write(b"")
-        async for line in watch.events():
-            await answer.write(line)
+        with contextlib.suppress(ConnectionError):  # the client has gone
+            async for line in watch.events():
+                await answer.write(line)
         return answer
 
     async def _write(self, request: web.BaseRequest, target: Target, warnings: list[str]) -> web.StreamResponse:
@@ -233,7 +237,7 @@ class Api:
         if verb == "patch":
             written = writer.patch(target, await _raw(request), request.headers.get("Content-Type", ""))
             return _written(written, warnings, accept, target)
-        body = await self._object(request)
+        body = await self._object(request, "meta.v1.DeleteOptions")
         if verb == "delete":
             return _json(writer.delete(target, body))
         return _json(writer.delete_all(target, body))
@@ -252,9 +256,10 @@ class Api:
             raise ApiError(501, "NotImplemented", told)
         writer = Writer(self._resources, request.query, request.headers.get("User-Agent", ""))
         if pod and name in {"eviction", "binding"} and method == "POST":
-            answer = self._pod_action(target, await self._object(request))
+            kinds_of = {"eviction": "policy.v1.Eviction", "binding": "core.v1.Binding"}
+            answer = self._pod_action(target, await self._object(request, kinds_of[name]))
         elif name == "finalize" and kind.resource == "namespaces" and method == "PUT":
-            answer = self._finalize(target, await self._object(request))
+            answer = self._finalize(target, await self._object(request, kind.type))
         elif (
             (name == "status" and kind.status)
             or (name == "scale" and kind.scale)
@@ -311,13 +316,17 @@ class Api:
             warnings.append(f"not enforced: {error.message}")
 
     async def _body(self, request: web.BaseRequest, target: Target) -> Manifest:
-        return requests.body(await _raw(request), request.headers.get("Content-Type", ""), target.kind)
+        type_name = "autoscaling.v1.Scale" if target.subresource == "scale" else ""
+        return requests.body(await _raw(request), request.headers.get("Content-Type", ""), target.kind, type_name)
 
-    async def _object(self, request: web.BaseRequest) -> Manifest:
+    @staticmethod
+    async def _object(request: web.BaseRequest, type_name: str) -> Manifest:
         """A body that is options or a review; nothing is an empty one."""
         raw = await _raw(request)
         if not raw.strip():
             return {}
+        if request.content_type == protobuf.MEDIA:
+            return protobuf.decode(raw, type_name)
         try:
             found = requests.parse_json(raw)
         except ValueError:
