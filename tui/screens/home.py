@@ -9,10 +9,11 @@ from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static, Tree
+from textual.widgets import Static, Tree
 
 from content.errors import NetdojoError
 from tui.course_map import Entry, Mark, entries, mark_of, next_up
+from tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +96,7 @@ class Home(Screen[None]):
             with VerticalScroll(id="details", can_focus=False):
                 yield Static("", id="details-text", markup=False)
         yield Static("looking at this machine…", id="machine", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Fill the map, and ask for the machine in the background."""

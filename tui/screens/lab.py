@@ -6,13 +6,14 @@ Workers post messages (`tui.lab.messages`); the handlers here own what is shown.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.lab import messages
 from tui.lab.operations import LabOperations
@@ -20,11 +21,12 @@ from tui.lab.state import LabState
 from tui.screens.choice import Choice
 from tui.screens.files import FilePicker
 from tui.screens.help import Page
-from tui.screens.lab_layout import CSS, HELP, classes_for
+from tui.screens.lab_layout import CSS, HELP, classes_for, seen
 from tui.screens.lab_leave import ask_about_lab, ask_about_text
 from tui.screens.lab_setup import LabFinished, LabLeft, LabSetup
 from tui.widgets.editor import Editor
 from tui.widgets.findings import report_text
+from tui.widgets.key_line import KeyLine
 from tui.widgets.lab_header import LabHeader, LabStatus
 from tui.widgets.matrix_pane import MatrixPane
 from tui.widgets.sections import Sections
@@ -34,7 +36,7 @@ from tui.widgets.terminal.view import Terminal
 from tui.widgets.work_pane import WorkPane
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable
 
     from textual.app import ComposeResult
 
@@ -88,11 +90,10 @@ class LabScreen(Screen[None]):
                 yield TaskList(self.lab.spec.tasks, id="tasks")
             yield MatrixPane(id="right")
         yield WorkPane(self.session, self.setup.make_terminal, id="lower")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show what is known at once, and start the lab."""
-        self.add_class(f"-view-{self._view}")
         self._show_state()
         self.query_one(TaskList).focus()
         self._start()
@@ -101,6 +102,7 @@ class LabScreen(Screen[None]):
         """Panes or views."""
         for name, on_ in classes_for(self.app.size.width, self.app.size.height).items():
             self.set_class(on_, name)
+        self._switch(self._view)
         self._show_state()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -111,13 +113,13 @@ class LabScreen(Screen[None]):
 
     # --- starting, and what can go wrong ---
 
-    def _work(self, work: Coroutine[Any, Any, None], group: str) -> None:
+    def _work(self, work: Callable[[], Awaitable[None]], group: str) -> None:
         self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
 
     def _start(self) -> None:
         self._steps = []
         self._set_phase("starting")
-        self._work(self.operations.start(), "life")
+        self._work(self.operations.start, "life")
 
     def _set_phase(self, phase: str) -> None:
         self._phase = phase
@@ -138,7 +140,7 @@ class LabScreen(Screen[None]):
         self._set_phase("ready")
         self._start_shell()
         if self._watching:
-            self._work(self.operations.watch(), "watch")
+            self._work(self.operations.watch, "watch")
 
     def _start_shell(self) -> None:
         if reason := self._works.start_shell(self.setup.outside):
@@ -193,7 +195,7 @@ class LabScreen(Screen[None]):
             case "apply":
                 self._works.editor.apply()
             case _:
-                self._work(self.operations.observe(), "observe")
+                self._work(self.operations.observe, "observe")
 
     # --- the matrix ---
 
@@ -203,14 +205,14 @@ class LabScreen(Screen[None]):
             self._recover()
         self._matrix_pane.show(message.cells)
         if self._works.editor.unsaved:
-            self._work(self.operations.predict(self._works.editor.area.text), "predict")
+            self._work(partial(self.operations.predict, self._works.editor.area.text), "predict")
         if message.objects_changed and not self._checking:
-            self._work(self.operations.check(by_hand=False), "check")
+            self._work(partial(self.operations.check, by_hand=False), "check")
 
     @on(MatrixPane.ExplanationWanted)
     def _explain(self, message: MatrixPane.ExplanationWanted) -> None:
         if self._phase != "broken":
-            self._work(self.operations.explain(message.key), "explain")
+            self._work(partial(self.operations.explain, message.key), "explain")
 
     @on(messages.Explained)
     def _explained(self, message: messages.Explained) -> None:
@@ -225,7 +227,7 @@ class LabScreen(Screen[None]):
             return
         self._checking = True
         self._set_phase("checking")
-        self._work(self.operations.check(by_hand=True), "check")
+        self._work(partial(self.operations.check, by_hand=True), "check")
 
     @on(messages.Checked)
     def _checked(self, message: messages.Checked) -> None:
@@ -308,7 +310,7 @@ class LabScreen(Screen[None]):
         if answer == "yes":
             self._steps = []
             self._set_phase("resetting")
-            self._work(self.operations.reset(), "life")
+            self._work(self.operations.reset, "life")
 
     @on(messages.WasReset)
     def _was_reset(self) -> None:
@@ -321,7 +323,7 @@ class LabScreen(Screen[None]):
         """Follow changes by itself, or not."""
         self._watching = not self._watching
         if self._watching:
-            self._work(self.operations.watch(), "watch")
+            self._work(self.operations.watch, "watch")
         else:
             self.workers.cancel_group(self, "watch")
         self._show_state()
@@ -332,7 +334,7 @@ class LabScreen(Screen[None]):
     @on(Editor.Paused)
     def _typed(self, message: Editor.Paused) -> None:
         if self._phase == "ready":
-            self._work(self.operations.predict(message.text), "predict")
+            self._work(partial(self.operations.predict, message.text), "predict")
 
     @on(messages.Predicted)
     def _predicted(self, message: messages.Predicted) -> None:
@@ -351,7 +353,7 @@ class LabScreen(Screen[None]):
     @on(Editor.ApplyWanted)
     def _apply(self, message: Editor.ApplyWanted) -> None:
         if self._phase == "ready":
-            self._work(self.operations.apply(message.path), "apply")
+            self._work(partial(self.operations.apply, message.path), "apply")
         else:
             self._works.editor.note("saved; the lab is not ready, so it was not applied")
 
@@ -363,7 +365,7 @@ class LabScreen(Screen[None]):
         if message.succeeded:
             self._matrix_pane.predict({})
             if not self._watching:
-                self._work(self.operations.observe(), "observe")
+                self._work(self.operations.observe, "observe")
 
     @on(messages.FilesChanged)
     def _files_changed(self) -> None:
@@ -397,9 +399,10 @@ class LabScreen(Screen[None]):
         (self.query_one(TaskList) if view == "tasks" else self._matrix_pane.matrix).focus()
 
     def _switch(self, view: str) -> None:
-        self.remove_class(f"-view-{self._view}")
         self._view = view
-        self.add_class(f"-view-{view}")
+        # Not by classes of the screen: those restyle everything on it at each key press.
+        for pane, shown in seen(view, wide=self.has_class("-wide")).items():
+            self.query_one(f"#{pane}").display = shown
         self.query_one("#views", TabLine).activate(view)
 
     def action_work(self) -> None:

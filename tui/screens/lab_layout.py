@@ -21,15 +21,11 @@ LabScreen #right { width: 3fr; }
 LabScreen #instructions { height: 1fr; }
 LabScreen #lower { height: 1fr; min-height: 9; }
 
-LabScreen.-wide #task-line, LabScreen.-wide #views { display: none; }
 LabScreen.-narrow #left { border-right: none; }
 LabScreen.-narrow #upper, LabScreen.-narrow #lower { height: 1fr; min-height: 0; }
 LabScreen.-narrow #left, LabScreen.-narrow #right { width: 1fr; }
 LabScreen.-narrow #explanation { height: 6; }
 LabScreen.-narrow #explanation.large { height: 3fr; }
-LabScreen.-narrow.-view-tasks #right, LabScreen.-narrow.-view-tasks #lower { display: none; }
-LabScreen.-narrow.-view-matrix #left, LabScreen.-narrow.-view-matrix #lower { display: none; }
-LabScreen.-narrow.-view-work #upper { display: none; }
 LabScreen.-tiny #legend { display: none; }
 LabScreen.-tiny #explanation { height: 4; }
 LabScreen.-tiny #instructions { padding: 0; }
@@ -64,3 +60,15 @@ def classes_for(width: int, height: int) -> dict[str, bool]:
     """The screen's classes for a terminal of this size."""
     wide = width >= WIDE[0] and height >= WIDE[1]
     return {"-wide": wide, "-narrow": not wide, "-tiny": width < TINY[0] or height < TINY[1]}
+
+
+def seen(view: str, *, wide: bool) -> dict[str, bool]:
+    """Which panes are shown, by id. `view` is the one that has the place where there is no room for all."""
+    return {
+        "task-line": not wide,
+        "views": not wide,
+        "upper": wide or view != "work",
+        "left": wide or view == "tasks",
+        "right": wide or view == "matrix",
+        "lower": wide or view == "work",
+    }

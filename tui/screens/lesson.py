@@ -8,8 +8,9 @@ from textual import on
 from textual.binding import Binding
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
+from tui.widgets.key_line import KeyLine
 from tui.widgets.sections import Sections
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class LessonScreen(Screen[None]):
         """The text between a title and the keys."""
         yield Static(self._title(read=self._progress.lesson_read(self._lesson.id)), id="title", markup=False)
         yield Sections(self._lesson.text, id="text")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Keys scroll at once."""
