@@ -93,7 +93,10 @@ class Selected:
 
     def __str__(self) -> str:
         pods = _words(self.pods)
-        where = f"namespace {self.namespace}" if self.namespace else f"namespaces {_words(self.namespaces) or '(all)'}"
+        named = _words(self.namespaces)
+        where = (
+            f"namespace {self.namespace}" if self.namespace else f"namespaces {named}" if named else "every namespace"
+        )
         return f"pods {pods} of {where}" if pods else f"all pods of {where}"
 
 

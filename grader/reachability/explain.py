@@ -48,7 +48,9 @@ def service_hops(service: Service, packet: Packet, flow: Flow, backends: int) ->
 
 def _sentence(decision: Decision) -> str:
     words = {Action.ALLOW: "allowed", Action.DENY: "dropped", Action.OPEN: "left open by the specification"}
-    place = f" [{decision.policy.file}:{decision.policy.line}]" if decision.policy and decision.policy.file else ""
+    policy = decision.policy
+    alone = policy is not None and (decision.rule > 0 or decision.isolating == (policy,))
+    place = f" [{policy.file}:{policy.line}]" if policy is not None and policy.file and alone else ""
     return f"{words[decision.action]}: {decision.reason}{place}"
 
 

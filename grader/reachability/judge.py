@@ -94,7 +94,7 @@ def _exemption(direction: str, packet: Packet) -> str:
         return f"{source.ref} always reaches itself"
     subject, _ = packet.ends(direction)
     if not (subject.selectable or subject.host_network):
-        return f"no NetworkPolicy selects {subject.ref}, which is no pod"
+        return "it is no pod, so no policy selects it"
     if direction != EGRESS and _is_own_node(source, destination, packet.family):
         return f"a node always reaches its own pods, and {destination.ref} runs on it"
     return ""

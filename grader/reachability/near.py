@@ -32,7 +32,7 @@ def near_misses(book: Rulebook, direction: str, packet: Packet) -> tuple[NearMis
         for policy in tier.policies:
             selected = policy.subject.matches(subject, packet.family)
             lacking = () if selected else _selected_misses(policy.subject, subject)
-            if len(lacking) > 1:
+            if not selected and len(lacking) != 1:
                 continue
             for rule, missed in _rule_misses(policy, peer, packet):
                 if selected and len(missed) == 1:
@@ -52,7 +52,10 @@ def _rule_misses(policy: Policy, peer: Endpoint, packet: Packet) -> Iterator[tup
         if not rule.matches_peer(peer, packet.family):
             # Of equally near alternatives the kind that can mean this peer: labels for pods, ranges for others.
             likely = sorted(rule.peers, key=lambda match: isinstance(match, Block) is peer.selectable)
-            missed += min((_peer_misses(match, peer, packet.family) for match in likely), key=len)
+            alternatives = [found for match in likely if (found := _peer_misses(match, peer, packet.family))]
+            if not alternatives:
+                continue
+            missed += min(alternatives, key=len)
         yield rule, tuple(f"would match {clause}" for clause in missed)
 
 
@@ -67,25 +70,26 @@ def _port_miss(rule: Rule, packet: Packet) -> str:
 
 
 def _peer_misses(match: Match, peer: Endpoint, family: int) -> tuple[str, ...]:
+    """Every single thing that keeps the peer from being meant; none where the match can never mean its kind."""
     if isinstance(match, Block):
-        return (_block_miss(match, peer, family),)
+        return _block_misses(match, peer, family)
     return _selected_misses(match, peer)
 
 
-def _block_miss(block: Block, peer: Endpoint, family: int) -> str:
+def _block_misses(block: Block, peer: Endpoint, family: int) -> tuple[str, ...]:
     address = peer.address(family)
     if address is None:
-        return f"if {peer.ref} had an IPv{family} address in {block.cidr} (none is known)"
+        unknown = f"if {peer.ref} had an IPv{family} address in {block.cidr} (none is known)"
+        return () if peer.selectable or block.cidr.version != family else (unknown,)
     for excepted in block.excepted:
         if address in excepted:
-            return f"if {address} were not in the exception {excepted} of {block.cidr}"
-    return f"if {address} were in {block.cidr}"
+            return (f"if {address} were not in the exception {excepted} of {block.cidr}",)
+    return (f"if {address} were in {block.cidr}",) if block.cidr.version == family else ()
 
 
 def _selected_misses(selected: Selected, endpoint: Endpoint) -> tuple[str, ...]:
-    """Every single thing that keeps the endpoint from being selected."""
     if not endpoint.selectable:
-        return (f"if {endpoint.ref} were a pod with an address of its own",)
+        return ()
     missed: list[str] = []
     if selected.namespace and endpoint.namespace != selected.namespace:
         missed.append(f"if {endpoint.ref} were in namespace {selected.namespace} (it has no namespaceSelector)")

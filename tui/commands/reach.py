@@ -79,19 +79,22 @@ def explain(
     """Say why SRC reaches DST or not: the way, the deciding policy and rule, and what came close."""
     import json
 
-    from tui.output.terminal import clean, default_symbols
+    from tui.output.terminal import clean, default_symbols, terminal_width, wrap
 
+    symbols, width = default_symbols(), terminal_width()
     world = _world(paths, namespace)
     explanations = [world.explain(flow) for flow in _flows(world, source, destination, family)]
     if output == "json":
         click.echo(json.dumps({"version": 1, "flows": [_explanation(each) for each in explanations]}, indent=2))
         return
     for number, (explanation, count) in enumerate(_distinct(explanations)):
-        head, *rest = explanation.lines()
+        head, *rest = (clean(line, symbols) for line in explanation.lines())
         more = f"  (and {count - 1} more alike)" if count > 1 else ""
-        lines = [f"{head}{more}", *(f"  {line}" for line in rest)]
-        symbols = default_symbols()
-        click.echo(("\n" if number else "") + "\n".join(clean(line, symbols) for line in lines))
+        lines = [f"{head}{more}"]
+        for line in rest:
+            indent = " " * (2 + len(line) - len(line.lstrip()))
+            lines += wrap(line.strip(), width, indent, f"{indent}    ")
+        click.echo(("\n" if number else "") + "\n".join(lines))
 
 
 @reach.command()

@@ -155,13 +155,24 @@ def test_cases_are_no_manifests(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "cases.json:1" in err
 
 
-def test_explain_tells_file_and_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_tells_file_and_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     code, out, _ = reach(capsys, "explain", "stranger", "web", folder / "shop.yaml", folder / "policy.yaml")
     assert code == 0
     assert "out/stranger -> shop/web-1:8080/TCP  dropped  (and 1 more alike)" in out
     assert "policy.yaml:2]" in out
     code, out, _ = reach(capsys, "explain", "web", "web:1", folder / "shop.yaml", folder / "policy.yaml")
     assert "near miss: NetworkPolicy shop/web ingress rule 1: would match if label app of shop/web-2 were client" in out
+
+
+def test_explanations_fit_the_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = reach(capsys, "explain", "web", "web:1", folder / "app", "--namespace", "shop")
+    assert max(len(line) for line in out.splitlines()[1:]) <= 60
 
 
 def test_explain_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
