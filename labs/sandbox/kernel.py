@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from grader.errors import InfrastructureError
+from grader.errors import InfrastructureError, NotCapableError
 from grader.ports import Capabilities
 from labs.sandbox import canary, environment
 from labs.sandbox.dataplane.nftables.compile import Placement
@@ -51,6 +51,9 @@ class KernelRuntime:
     Args:
         loop: the daemon's event loop.
         families: IP families that the lab wants; the kernel may have less (see `capabilities`).
+
+    Raises:
+        InfrastructureError: the kernel refused, or has none of these families (`NotCapableError`).
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, families: tuple[int, ...] = (4, 6)) -> None:
@@ -58,6 +61,8 @@ class KernelRuntime:
         self._secret = secrets.token_hex(16)
         self._fabric = Fabric(ipv6=6 in families)
         self._families = tuple(f for f in families if f == 4 or self._fabric.ipv6)
+        if not self._families:
+            raise NotCapableError("this kernel carries no IPv6", remedy="use a topology with the family ipv4")
         self._pods: dict[str, _Pod] = {}
         self._uids: dict[str, str] = {}
         self._host_servers: list[servers.Servers] = []

@@ -101,10 +101,13 @@ class Fabric:
         """Make a node or an outside host and join it to the underlay; one of that name that is there stays.
 
         Raises:
-            InfrastructureError: the kernel refused.
+            InfrastructureError: a node and a host share a name, or the kernel refused.
         """
-        if name in self.machines:
-            return self.machines[name]
+        known = self.machines.get(name)
+        if known is not None and known.is_node == is_node:
+            return known
+        if known is not None:
+            raise InfrastructureError(f"{name} is the name of a node and of an outside host")
         namespace = _new_namespace()
         self._tune(namespace, forwards=is_node)
         number = len(self.machines) + 1

@@ -196,6 +196,18 @@ def test_a_pod_needs_a_node(isolate: Callable[..., Any]) -> None:
     assert isolate(a_pod_of_no_node) == "pod shop/lost: there is no node 'bastion'"
 
 
+def one_name_for_two() -> str:
+    fabric = build()
+    assert fabric.add_machine("bastion", (), is_node=False) is fabric.machines["bastion"]
+    with pytest.raises(InfrastructureError) as caught:
+        fabric.add_machine("bastion", (), is_node=True)
+    return caught.value.message
+
+
+def test_a_host_is_not_taken_for_a_node(isolate: Callable[..., Any]) -> None:
+    assert isolate(one_name_for_two) == "bastion is the name of a node and of an outside host"
+
+
 def a_link_twice() -> str:
     fabric = build()
     with pytest.raises(InfrastructureError) as caught:

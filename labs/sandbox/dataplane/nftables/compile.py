@@ -49,6 +49,7 @@ POD_LINKS = "cali"
 """How the names of all pods' links on a node begin."""
 
 _ALL_PORTS = ((0, 65535),)
+_BEFORE_TRANSLATION = -150
 _LONGEST_NAME = 200
 _FORGED = Rule(
     (Interface(Side.SOURCE, POD_LINKS, prefix=True), ForeignSource()), Drop(), "a pod that uses an address of others"
@@ -151,8 +152,9 @@ class _Compiler:
             rules.append(Rule((stranger,), Drop(), "a pod that is not known yet"))
         egress, ingress = tuple(dispatch[Side.SOURCE]), tuple(dispatch[Side.DESTINATION])
         hooked = (
-            Chain("egress-forward", (_FORGED, _ESTABLISHED, *egress), Hook("filter", Place.FORWARD, 0)),
-            Chain("egress-node", (_DISCOVERY, _FORGED, _ESTABLISHED, *egress), Hook("filter", Place.INPUT, 0)),
+            Chain("sources", (_DISCOVERY, _FORGED), Hook("filter", Place.PREROUTING, _BEFORE_TRANSLATION)),
+            Chain("egress-forward", (_ESTABLISHED, *egress), Hook("filter", Place.FORWARD, 0)),
+            Chain("egress-node", (_DISCOVERY, _ESTABLISHED, *egress), Hook("filter", Place.INPUT, 0)),
             Chain("ingress-forward", (_ESTABLISHED, *ingress), Hook("filter", Place.FORWARD, 10)),
         )
         return Table("policy", (*used.values(), *judges, *hooked))

@@ -49,8 +49,3 @@ def of_block(block: IPBlock) -> Ranges:
     """The addresses of an `ipBlock`: its `cidr` without its exceptions."""
     same_family = (of_network(n) for n in block.excepted if n.version == block.cidr.version)
     return subtract(of_network(block.cidr), same_family)
-
-
-def holds(ranges: Ranges, value: int) -> bool:
-    """Tell whether a number lies in one of the ranges."""
-    return any(first <= value <= last for first, last in ranges)
