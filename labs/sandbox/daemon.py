@@ -10,6 +10,7 @@ starter answers `keep`, the end of standard input means that nobody wants this c
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import logging
@@ -20,12 +21,15 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader.errors import InfrastructureError, NotCapableError
 from labs.locks import FileLock
 from labs.sandbox import control, isolation, state, wire
 from labs.sandbox.dataplane import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LOCK_PATIENCE = 2.0
 _log = logging.getLogger("netdojo.daemon")
@@ -166,7 +170,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the starter has to know
         _fail(error)
     try:
-        from labs.sandbox.process import serve
+        with _no_certificates():
+            from labs.sandbox.process import serve
 
         serve(order, folder, doors, dataplane, why)
     except Exception as error:  # noqa: BLE001 - likewise
@@ -183,6 +188,22 @@ def _fail(error: Exception) -> None:
         )
     say(error=wire.pack_error(error))
     sys.exit(1)
+
+
+@contextlib.contextmanager
+def _no_certificates() -> Iterator[None]:
+    """Spare the import of aiohttp's client, which nobody uses here, the reading of all certificates of the system."""
+    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(dict.fromkeys(variables, os.devnull))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _go_on_alone() -> None:
