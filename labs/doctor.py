@@ -62,11 +62,11 @@ def _guarded(what: str, look: Callable[[], Examined]) -> Examined:
 
 
 def _real_packets() -> Examined:
-    from labs.sandbox import isolation
+    from labs.sandbox import isolation, refusals
 
     refusal = isolation.diagnose()
     if refusal is None:
-        who = "root" if isolation.facts().root else "an ordinary user"
+        who = "root" if refusals.facts().root else "an ordinary user"
         return Examined("real packets", Finding.FINE, f"labs run in network namespaces, as {who}")
     return Examined("real packets", Finding.MISSING, f"{refusal.reason} [{refusal.code}]", refusal.remedies)
 

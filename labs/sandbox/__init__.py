@@ -15,7 +15,7 @@ Map, from the outside in:
 Map, inside the daemon:
 
 - `daemon`       binds what the host must reach, leaves the host's network, forks; `python -m labs.sandbox.daemon`
-- `isolation`    the namespaces that it enters; what a system refuses, why, and what helps
+- `isolation`    the namespaces that it enters, or tries to; `refusals` says why it cannot, and what helps
 - `process`      the cluster's process from its first to its last turn; `reaper` collects orphans
 - `cluster`      puts the parts together; `control` serves what can be asked of them
 - `store`        the objects, with resource versions and watches

@@ -18,6 +18,7 @@ from labs.base import Phase, Request
 from labs.sandbox import client, control, daemon, isolation, state, wire
 from labs.sandbox.backend import SandboxBackend
 from labs.sandbox.control import ControlServer
+from labs.sandbox.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,8 +156,8 @@ def test_nftables_that_is_demanded_is_never_simulated(monkeypatch: pytest.Monkey
     assert said.value.remedy == "this; or that"
 
 
-def attempt(*, refused: bool) -> Callable[[], isolation.Refusal | None]:
-    refusal = isolation.Refusal("refused", "because of a test", ("this", "that"))
+def attempt(*, refused: bool) -> Callable[[], Refusal | None]:
+    refusal = Refusal("refused", "because of a test", ("this", "that"))
     return lambda: refusal if refused else None
 
 

@@ -10,16 +10,16 @@ from click.testing import CliRunner
 from labs import doctor, store
 from labs.doctor import Examined, Finding
 from labs.locks import FileLock
-from labs.sandbox import isolation
+from labs.sandbox import isolation, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-APPARMOR = isolation.explain(
+APPARMOR = refusals.explain(
     "network",
     1,
-    isolation.Facts(
+    refusals.Facts(
         linux=True, root=False, container=False, max_user_namespaces=9, userns_clone=1, apparmor_restricts=1
     ),
 )

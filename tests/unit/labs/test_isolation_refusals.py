@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.sandbox import isolation
-from labs.sandbox.isolation import Facts, explain
+from labs.sandbox.refusals import Facts, explain, facts
 
 PLAIN = Facts(
     linux=True, root=False, container=False, max_user_namespaces=1000, userns_clone=None, apparmor_restricts=None
@@ -105,5 +104,5 @@ print(os.getpid(), *[name for _, name in socket.if_nameindex()], Path("/proc/sel
     before = Path("/proc/self/ns/net").readlink()
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
     assert run.stdout.split()[:2] == ["1", "lo"]
-    assert run.stdout.split()[2] == "1" or isolation.facts().container
+    assert run.stdout.split()[2] == "1" or facts().container
     assert Path("/proc/self/ns/net").readlink() == before
