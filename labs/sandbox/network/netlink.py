@@ -28,7 +28,6 @@ EXCLUSIVE = 0x200
 REPLACE = 0x100
 CREATE = 0x400
 APPEND = 0x800
-DUMP = 0x300
 
 NESTED = 0x8000
 
@@ -36,7 +35,6 @@ _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _NLMSG_ERROR = 2
-_NLMSG_DONE = 3
 _FLAG_CAPPED = 0x100
 _FLAG_ACK_TLVS = 0x200
 _HEADER = struct.Struct("=IHHII")
@@ -214,26 +212,6 @@ class Netlink:
                     failures.append(Failure(messages[index - 1] if index else opening, number, words))
                 if index in {0, last}:
                     return failures
-
-    def dump(self, message: Message) -> list[bytes]:
-        """The bodies of all answers to a question with the `DUMP` flag.
-
-        Raises:
-            InfrastructureError: the kernel refused.
-        """
-        self._sequence += 1
-        self._socket.send(message.encode(self._sequence))
-        found: list[bytes] = []
-        while True:
-            for kind, sequence, payload in split(self._receive()):
-                if sequence != self._sequence:
-                    continue
-                if kind == _NLMSG_DONE:
-                    return found
-                if kind == _NLMSG_ERROR:
-                    number, words = refusal(payload)
-                    raise InfrastructureError(str(Failure(message, number, words)))
-                found.append(payload)
 
 
 def split(data: bytes) -> list[tuple[int, int, bytes]]:

@@ -14,8 +14,11 @@ import pytest
 from grader.errors import InfrastructureError, NotEnforcedError
 from grader.ports import Probe
 from labs.sandbox import canary
+from labs.sandbox.dataplane.nftables.compile import Placement
+from labs.sandbox.dataplane.nftables.dataplane import Dataplane
 from labs.sandbox.dataplane.nftables.ruleset import Accept, Chain, Jump, Rule, Table
 from labs.sandbox.kernel import KernelRuntime
+from labs.sandbox.network.netns import NetworkNamespace
 from labs.sandbox.runtime import ContainerSpec, HostSpec, NodeSpec, PodSpec, ServedPort
 
 if TYPE_CHECKING:
@@ -354,6 +357,26 @@ async def a_broken_object() -> str:
 
 def test_an_object_that_cannot_be_read_is_named(isolate: Callable[..., Any]) -> None:
     assert "deny" in isolate(a_broken_object)
+
+
+def rules_in_the_kernel() -> list[tuple[str, str]]:
+    """Chains and comments of the policy rules of a node, read by pyroute2."""
+    nftables = pytest.importorskip("pyroute2.nftables.main")
+    dataplane, node = Dataplane(), NetworkNamespace.create()
+    dataplane.add_node("node-1", node)
+    placements = {"shop/web-1": Placement("node-1", "caliweb", (ip_address("10.244.0.3"),))}
+    dataplane.program([*pods(), policy("front", podSelector={}, ingress=[{"ports": [{"port": 80}]}])], placements)
+    with node.entered(), nftables.NFTables(nfgen_family=1) as nft:
+        rules = [rule for rule in nft.get_rules() if rule.get_attr("NFTA_RULE_TABLE") == "policy"]
+        return [(rule.get_attr("NFTA_RULE_CHAIN"), rule.get_attr("NFTA_RULE_USERDATA")) for rule in rules]
+
+
+def test_the_kernels_rules_explain_themselves(isolate: Callable[..., Any]) -> None:
+    found = isolate(rules_in_the_kernel)
+    assert ("ingress/shop/front", "NetworkPolicy shop/front ingress rule 1") in found
+    assert ("pod-ingress/shop/web-1", "ingress of shop/web-1 isolated by shop/front: nothing allows it") in found
+    assert ("egress-forward", "shop/web-1: no policy isolates it for egress") in found
+    assert all(comment for _, comment in found)
 
 
 async def on_the_host_network() -> list[tuple[str, str]]:
