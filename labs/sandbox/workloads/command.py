@@ -199,7 +199,13 @@ class Command:
         if self._sources.pop(descriptor, None) is not None:
             if descriptor == self._input:
                 self._input = -1
-            os.close(descriptor)
+            self._release(descriptor)
+
+    def _release(self, descriptor: int) -> None:
+        """Close it after the loop has forgotten it: its number is soon another's."""
+        self._loop.remove_reader(descriptor)
+        self._loop.remove_writer(descriptor)
+        os.close(descriptor)
 
     async def write(self, data: bytes) -> None:
         """See `ExecSession`. What it does not read any more is dropped."""
@@ -228,14 +234,15 @@ class Command:
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._loop.remove_writer(descriptor)
+            if descriptor == self._input:
+                self._loop.remove_writer(descriptor)
         if self._ended.done():
             self._close_input()
 
     def _close_input(self) -> None:
         if self._input >= 0 and not self._terminal:
-            os.close(self._input)
-            self._input = -1
+            descriptor, self._input = self._input, -1
+            self._release(descriptor)
 
     def resize(self, columns: int, rows: int) -> None:
         """See `ExecSession`."""
@@ -254,7 +261,6 @@ class Command:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         self._close_input()
         for descriptor in tuple(self._sources):
-            self._loop.remove_reader(descriptor)
             self._drop(descriptor)
         self._readable.set()
 

@@ -134,9 +134,10 @@ def make_files(description: dict[str, Any]) -> None:
     """Everything read-only, then what is the command's own, then what the cluster says of names."""
     mount("", "/", "", MS_REC | MS_PRIVATE)
     read_only()
-    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
-    with contextlib.suppress(OSError):  # then /sys shows the host's links, read-only
-        mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
+    for kind, path in (("proc", "/proc"), ("sysfs", "/sys")):
+        # Refused inside containers that hide parts of theirs: then it is the daemon's, read-only.
+        with contextlib.suppress(OSError):
+            mount(kind, path, kind, MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
     make_devices(description["terminal"])
     covered = [(path, mode) for path, mode in OWN if os.path.isdir(path) and not os.path.islink(path)]
     below = tuple(f"{path}/" for path, _ in covered)

@@ -52,6 +52,7 @@ class StreamServer:
         self._talk = talk
         self._silent: dict[int, tuple[socket.socket, str, asyncio.TimerHandle]] = {}
         self._transports: set[asyncio.Transport] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         loop.add_reader(listener.fileno(), self._accept)
 
     def close(self) -> None:
@@ -60,6 +61,8 @@ class StreamServer:
         self._listener.close()
         for fd in tuple(self._silent):
             self._forget(fd).close()
+        for task in self._tasks:
+            task.cancel()
         for transport in tuple(self._transports):
             transport.abort()
         self._transports.clear()
@@ -136,9 +139,15 @@ class StreamServer:
             made.close()
             return
         connection = self._talk(first, (client, peer[1]), (identity.plain_address(here[0]), here[1]))
-        self._loop.create_task(self._hand_over(made, connection))
+        task = self._loop.create_task(self._hand_over(made, connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _hand_over(self, made: socket.socket, connection: asyncio.Protocol) -> None:
-        transport, _ = await self._loop.connect_accepted_socket(lambda: connection, made)
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(lambda: connection, made)
+        except OSError:  # it has gone
+            made.close()
+            return
         self._transports = {one for one in self._transports if not one.is_closing()}
         self._transports.add(transport)

@@ -107,7 +107,7 @@ def _listen(flags: dict[str, int], ports: list[str], seconds: float | None) -> i
             data, sender = made.recvfrom(65535)
             made.connect(sender)
             os.write(1, data)
-            return _relay(made, seconds)
+            return _relay(made, seconds, ends=False)
         made.listen()
         while True:
             if flags.get("verbose"):
@@ -115,7 +115,7 @@ def _listen(flags: dict[str, int], ports: list[str], seconds: float | None) -> i
             connection, sender = made.accept()
             if flags.get("verbose"):
                 complain(f"Connection received on {sender[0]} {sender[1]}")
-            code = _relay(connection, seconds)
+            code = _relay(connection, seconds, ends=bool(flags.get("shutdown")))
             if not flags.get("keep"):
                 return code
     except OSError as problem:
@@ -123,8 +123,11 @@ def _listen(flags: dict[str, int], ports: list[str], seconds: float | None) -> i
         return 1
 
 
-def _relay(made: socket.socket, seconds: float | None) -> int:
-    """Standard input to the network and back, until the far side ends or is silent for `seconds`."""
+def _relay(made: socket.socket, seconds: float | None, *, ends: bool = True) -> int:
+    """Standard input to the network and back, until the far side ends or is silent for `seconds`.
+
+    `ends` tells whether the input's end is passed on: a listener without input would send its clients away.
+    """
     made.settimeout(None)
     watched: list[socket.socket | int] = [made, 0]
     while True:
@@ -143,7 +146,7 @@ def _relay(made: socket.socket, seconds: float | None) -> int:
                     made.sendall(data)
                 else:
                     watched.remove(0)
-                    if made.type == socket.SOCK_STREAM:
+                    if ends and made.type == socket.SOCK_STREAM:
                         made.shutdown(socket.SHUT_WR)
         except OSError as problem:
             complain(f"nc: {problem.strerror}")

@@ -210,6 +210,42 @@ def test_a_command_that_does_not_read_loses_its_input(isolate: Callable[..., Any
     assert isolate(scenario) == 0
 
 
+def test_killing_ends_a_write_that_waits(isolate: Callable[..., Any], pair: Callable[..., Any]) -> None:
+    async def scenario() -> tuple[int, int, int]:
+        made = pair()
+        before = count()
+        session = made.spawn(["sleep", "1000"])
+        writing = asyncio.ensure_future(session.write(b"x" * 1_000_000))
+        await until(lambda: count() > before)
+        session.kill()
+        await writing
+        code = await session.wait()
+        await until(lambda: count() == before)
+        return code, before, count()
+
+    code, before, after = isolate(scenario)
+    assert (code, after) == (137, before)
+
+
+@pytest.mark.root
+def test_where_a_container_hides_parts_of_proc(isolate: Callable[..., Any], pair: Callable[..., Any]) -> None:
+    """The kernel then refuses a new /proc to an unprivileged user; commands run all the same."""
+
+    async def scenario() -> tuple[int, str, str]:
+        run: tuple[int, str, str] = await pair().run("sh", "-c", "mount | grep -c '^proc on /proc '; hostname")
+        return run
+
+    def inside() -> tuple[int, str, str]:
+        from labs.sandbox.workloads import enter
+
+        enter.mount("", "/", "", enter.MS_REC | enter.MS_PRIVATE)
+        enter.mount("tmpfs", "/proc/acpi" if Path("/proc/acpi").is_dir() else "/proc/irq", "tmpfs", enter.MS_RDONLY)
+        run: tuple[int, str, str] = isolate(scenario, plain=True)
+        return run
+
+    assert isolate(inside) == (0, "1\nclient\n", "")
+
+
 def test_older_kernels_make_mounts_read_only_one_by_one(isolate: Callable[..., Any]) -> None:
     def scenario() -> str:
         from labs.sandbox.workloads import enter
