@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from typing import TYPE_CHECKING
 
 from tui.output.terminal import clean, default_symbols, fit, wrap
@@ -54,11 +54,19 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A matrix of workloads: for each column the verdict of each row, in the order of `rows`."""
+    """A matrix of workloads: for each column its rows by verdict; bit i of a set stands for `rows[i]`."""
 
     rows: tuple[str, ...]
-    columns: Mapping[Port, Sequence[str]]
+    columns: Mapping[Port, Mapping[str, int]]
     family: int
+
+    def named(self, rows: int) -> list[str]:
+        """Return the names of a set of rows."""
+        digits = format(rows, f"0{len(self.rows)}b")[::-1].encode().translate(_TRUTH)
+        return list(compress(self.rows, digits))
+
+
+_TRUTH = bytes.maketrans(b"01", b"\0\1")
 
 
 def fold(matrix: Matrix, owners: Mapping[str, str]) -> Folded:
@@ -69,49 +77,58 @@ def fold(matrix: Matrix, owners: Mapping[str, str]) -> Folded:
         name = owners.get(source, source)
         rows[name] = rows.get(name, 0) | 1 << i
         own[source] = own.get(source, 0) | 1 << i
+    everyone = (1 << len(matrix.sources)) - 1
     parts: dict[Port, list[tuple[int, int, int]]] = {}
     for column, allowed, left_open in zip(matrix.columns, matrix.allowed, matrix.left_open, strict=True):
         port = Port(owners.get(column.destination, column.destination), column.port, column.protocol)
-        parts.setdefault(port, []).append((allowed, left_open, ~own.get(column.destination, 0)))
-    columns = {port: [_verdict(bits, parts[port]) for bits in rows.values()] for port in sorted(parts)}
+        others = everyone & ~own.get(column.destination, 0)
+        parts.setdefault(port, []).append((allowed & others, left_open & others, others))
+    masks = tuple(rows.values())
+    alone = all(mask == 1 << i for i, mask in enumerate(masks))
+    columns = {port: _verdicts(parts[port], masks, alone=alone) for port in sorted(parts)}
     return Folded(tuple(rows), columns, matrix.family)
 
 
-def _verdict(row: int, parts: Sequence[tuple[int, int, int]]) -> str:
-    """The verdict of a row's pods to every pod of a destination."""
-    some, every = False, True
-    cells = doubt = 0
+def _verdicts(parts: Sequence[tuple[int, int, int]], masks: Sequence[int], *, alone: bool) -> dict[str, int]:
+    """Rows by verdict. `alone`: each row is one source, so that sets of sources are sets of rows already."""
+    some = cells = doubt = lost = 0
     for allowed, left_open, others in parts:
-        asked = row & others
-        cells |= asked
-        doubt |= left_open & asked
-        some = some or bool(allowed & asked)
-        every = every and allowed & asked == asked
-    if not cells:
-        return NONE
-    if doubt:
-        return CALICO_OPEN if every else CALICO_CLOSED
-    return OPEN if every else MIXED if some else CLOSED
+        some |= allowed
+        cells |= others
+        doubt |= left_open
+        lost |= others & ~allowed
+    if not alone:
+        some, cells, doubt, lost = (_rows_of(sources, masks) for sources in (some, cells, doubt, lost))
+    sure = cells & ~doubt
+    return {
+        OPEN: sure & ~lost,
+        CLOSED: sure & ~some,
+        MIXED: sure & some & lost,
+        CALICO_OPEN: doubt & ~lost,
+        CALICO_CLOSED: doubt & lost,
+        NONE: ((1 << len(masks)) - 1) & ~cells,
+    }
+
+
+def _rows_of(sources: int, masks: Sequence[int]) -> int:
+    """The rows of which any source is in a set."""
+    return sum(1 << i for i, mask in enumerate(masks) if sources & mask)
 
 
 def matrix_json(matrix: Folded) -> str:
     """The matrix as JSON; see the module's description of the form."""
-    destinations = []
-    for column, verdicts in matrix.columns.items():
-        by: dict[str, list[str]] = {OPEN: [], CLOSED: [], MIXED: [], CALICO_OPEN: [], CALICO_CLOSED: [], NONE: []}
-        for row, verdict in zip(matrix.rows, verdicts, strict=True):
-            by[verdict].append(row)
-        destinations.append(
-            {
-                "destination": column.destination,
-                "port": column.number,
-                "protocol": column.protocol,
-                "open": by[OPEN],
-                "mixed": by[MIXED],
-                "left_open": {"open": by[CALICO_OPEN], "closed": by[CALICO_CLOSED]},
-                "none": by[NONE],
-            }
-        )
+    destinations = [
+        {
+            "destination": column.destination,
+            "port": column.number,
+            "protocol": column.protocol,
+            "open": matrix.named(by[OPEN]),
+            "mixed": matrix.named(by[MIXED]),
+            "left_open": {"open": matrix.named(by[CALICO_OPEN]), "closed": matrix.named(by[CALICO_CLOSED])},
+            "none": matrix.named(by[NONE]),
+        }
+        for column, by in matrix.columns.items()
+    ]
     document = {"version": 1, "family": matrix.family, "sources": matrix.rows, "destinations": destinations}
     return json.dumps(document, indent=2 if len(matrix.rows) <= 100 else None)
 
@@ -138,7 +155,7 @@ def matrix_text(matrix: Folded, width: int = 80) -> str:
 
 def _legend(matrix: Folded, signs: Mapping[str, str]) -> str:
     """Only the signs that are there need a word."""
-    used = set().union(*matrix.columns.values())
+    used = {verdict for by in matrix.columns.values() for verdict, rows in by.items() if rows}
     parts = [f"{signs[OPEN]} open", f"{signs[CLOSED]} closed"]
     if MIXED in used:
         parts.append("~ differs between its pods")
@@ -189,6 +206,7 @@ def _body(
     for number, row in enumerate(matrix.rows):
         line = fit(clean(row, symbols), left, symbols).ljust(left)
         for destination, group in part:
-            cells = [signs[matrix.columns[column][number]].ljust(_width(column)) for column in group]
+            verdicts = [next(v for v, rows in matrix.columns[column].items() if rows >> number & 1) for column in group]
+            cells = [signs[verdict].ljust(_width(column)) for verdict, column in zip(verdicts, group, strict=True)]
             line += " " + " ".join(cells).ljust(_size(destination, group))
         yield line.rstrip()
