@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import subprocess
@@ -93,7 +94,7 @@ def main() -> None:
         command = [sys.executable, "-m", "tui", "reach", "matrix", str(file), "--output", "json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         marks.append(time.perf_counter())
-    read, parse, pairs, single, process = (after - before for before, after in zip(marks, marks[1:], strict=False))
+    read, parse, pairs, single, process = (after - before for before, after in itertools.pairwise(marks))
     cells = len(matrix.sources) * len(matrix.columns)
     print(f"{PODS} pods, {POLICIES} policies, {cells} cells, {sum(bits.bit_count() for bits in matrix.allowed)} open")
     print(f"read {read:.3f} s, parse {parse:.3f} s, all pairs {pairs:.3f} s, one verdict {single / 2000 * 1e6:.0f} µs")
