@@ -4,4 +4,4 @@ They come last on a command's PATH, so the machine's own are preferred. Each doe
 real one's exit statuses and words; for the rest it says so. They start without site-packages and import little.
 """
 
-NAMES = ("curl", "wget", "nc", "ping", "ping6", "nslookup", "dig", "host", "ip")
+NAMES = ("curl", "wget", "nc", "netcat", "ping", "ping6", "nslookup", "dig", "host", "ip")

@@ -13,7 +13,7 @@ def main() -> int:
     # Isolated mode leaves the path bare: netdojo's packages are four folders up.
     sys.path.insert(0, here.rsplit(os.sep, 5)[0])
     name, *arguments = sys.argv[1:]
-    module = {"ping6": "ping", "nslookup": "dig", "host": "dig"}.get(name, name)
+    module = {"netcat": "nc", "ping6": "ping", "nslookup": "dig", "host": "dig"}.get(name, name)
     applet = importlib.import_module(f"labs.sandbox.workloads.applets.{module}")
     try:
         return int(applet.run(name, arguments))

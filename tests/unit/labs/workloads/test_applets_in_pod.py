@@ -39,6 +39,7 @@ CASES = [
     ("wget -T 0.3 -O- 10.244.0.9", 4, "^$", "timed out"),
     ("wget -qO- summary:81", 4, "^$", "^$"),
     ("nc -4 -zv -w1 summary 80", 0, "^$", r"^Connection to summary \(10.244.0.3\) 80 port \[tcp/\*\] succeeded!\n$"),
+    ("netcat -z -w1 summary 80", 0, "^$", "^$"),
     ("nc -zvw1 summary 81", 1, "^$", "failed: Connection refused"),
     ("nc -z -w1 summary 80-81", 1, "^$", "port 81"),
     ("nc -w 0.3 10.244.0.9 80", 1, "^$", "timed out"),
