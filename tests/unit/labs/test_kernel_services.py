@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import socket
 import struct
 from dataclasses import replace
@@ -436,6 +438,32 @@ async def forged_sources(version: int) -> list[str]:
 def test_a_pod_cannot_send_under_anothers_address(isolate: Callable[..., Any], version: int) -> None:
     own = PODS["client"][1 if version == 4 else 2]
     assert isolate(forged_sources, version) == [own, own]
+
+
+def make_settings_read_only() -> None:
+    """As containers have them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    bind, remount, read_only = 0x1000, 0x20, 0x1
+    path = b"/proc/sys"
+    assert libc.mount(path, path, None, bind, None) == 0, os.strerror(ctypes.get_errno())
+    kept = 0x2 | 0x4 | 0x8  # nosuid, nodev, noexec: a user namespace may not take them away
+    flags = bind | remount | read_only | kept
+    assert libc.mount(None, path, None, flags, None) == 0, os.strerror(ctypes.get_errno())
+
+
+async def with_read_only_settings() -> tuple[tuple[int, ...], list[tuple[str, str]]]:
+    make_settings_read_only()
+    runtime = build()
+    runtime.program(pods())
+    await runtime.prove_enforcement()
+    ways = [Probe("shop/client", "shop/web-2", 80), Probe("host:bastion", "shop/web-1", 80)]
+    return runtime.capabilities.families, await seen(runtime, *ways)
+
+
+def test_where_settings_are_read_only_ipv4_works(isolated: Callable[..., Any]) -> None:
+    families, outcomes = isolated(with_read_only_settings)
+    assert families == (4,)
+    assert outcomes == [("open", "shop/web-2"), ("open", "shop/web-1")]
 
 
 async def commands() -> tuple[str, list[str], list[str]]:
