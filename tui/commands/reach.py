@@ -22,6 +22,9 @@ namespace_option = click.option(
 )
 family_option = click.option("--family", type=click.Choice(["4", "6"]), default=None, help="IP family of the packets.")
 
+LARGEST = 256 * 2**20
+"""Bytes of a file of cases, unpacked: a small archive must not fill the memory."""
+
 MOST_SHOWN = 20
 """Differing cells that are explained in text; JSON has all."""
 
@@ -206,11 +209,17 @@ def _document(path: Path) -> object:
 
     try:
         if str(path) == "-":
-            return json.load(sys.stdin)
-        if path.name.endswith(".gz"):
-            with gzip.open(path, "rt", encoding="utf-8") as file:
-                return json.load(file)
-        return json.loads(path.read_text(encoding="utf-8"))
+            data = sys.stdin.buffer.read(LARGEST + 1)
+        elif path.name.endswith(".gz"):
+            with gzip.open(path) as archive:
+                data = archive.read(LARGEST + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            cause = f"holds more than {LARGEST // 2**20} MiB"
+            raise BrokenContentError([Defect(path, 0, cause, "split it into several files of cases")])
+        return json.loads(data)
     except FileNotFoundError as error:
         raise UsageError(f"{path} is not there", remedy="name a file of cases, or a lab's folder") from error
     except json.JSONDecodeError as error:

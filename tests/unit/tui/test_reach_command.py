@@ -231,6 +231,17 @@ def test_check_of_what_is_no_gzip(folder: Path, capsys: pytest.CaptureFixture[st
     assert "cannot be read" in err
 
 
+def test_check_of_an_archive_that_unpacks_without_end(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.commands.reach.LARGEST", 2**20)
+    with gzip.open(folder / "bomb.json.gz", "wb") as file:
+        file.write(b" " * 2**21)
+    code, _, err = reach(capsys, "check", folder / "bomb.json.gz")
+    assert code == 2
+    assert "holds more than 1 MiB" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
