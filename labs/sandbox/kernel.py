@@ -92,7 +92,8 @@ class KernelRuntime:
 
     def add_host(self, host: HostSpec) -> None:
         """See `Runtime`. It answers HTTP and probes on TCP 80 and 443."""
-        if host.name in self._fabric.machines:
+        known = self._fabric.machines.get(host.name)
+        if known is not None and not known.is_node:
             return
         machine = self._fabric.add_machine(host.name, host.addresses, is_node=False)
         spec = PodSpec(
