@@ -34,6 +34,7 @@ class Request:
         objects: manifests to apply before it counts as ready.
         hosts: outside hosts by name.
         namespace: the namespace of the kubeconfig's context, for commands that give none.
+        transient: it ends with the process that started it, however that ends (a demo, a proof).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Request:
     objects: Sequence[Manifest] = ()
     hosts: tuple[str, ...] = ()
     namespace: str = "default"
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

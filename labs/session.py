@@ -87,7 +87,11 @@ class LabSession:
                 remedy=f"the lab runs on: {', '.join(self.lab.spec.backends)}; netdojo doctor says what is missing",
             )
         request = Request(
-            self.name, self.lab.spec.topology, objects_of(self.lab.start), namespace=self.lab.spec.namespace
+            self.name,
+            self.lab.spec.topology,
+            objects_of(self.lab.start),
+            namespace=self.lab.spec.namespace,
+            transient=self.progress is None,
         )
         running = await self.backend.start(request, self.folder, progress)
         self._make_work_folder()
@@ -159,7 +163,6 @@ class LabSession:
     async def predict(self, manifest: str) -> Prediction:
         """What applying this text would do to the matrix."""
         from grader.grade import observe
-
         from grader.simulate import SimulatedCluster
 
         try:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from labs.sandbox.state import State
 
 _WAIT_FOR_ANOTHER = 60.0
-_ANSWER = 3.0
+_ANSWER = 5.0
 _TICK = 0.02
 
 
@@ -111,6 +111,7 @@ class SandboxBackend:
             return
         async with _locked(folder, lambda _: None):
             await _end(folder)
+        starter.release(folder)
 
     async def _look(self, name: str, folder: Path) -> Running:
         """What is there, changing nothing."""

@@ -5,7 +5,8 @@ forks; its child is process 1 of a PID namespace and is the cluster. The first e
 know and to end: when it dies, however it dies, the kernel frees every namespace and ends every command in it.
 
 It speaks on standard output until it is ready, one JSON object a line: `say`, then `ready` or `error`. Until the
-starter answers `keep`, the end of standard input means that nobody wants this cluster any more.
+starter answers `keep`, the end of standard input means that nobody wants this cluster any more; after `hold` it means
+that still.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Order:
     namespace: str
     dataplane: str
     port: int
+    transient: bool
 
 
 @dataclass(slots=True)

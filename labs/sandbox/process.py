@@ -18,7 +18,7 @@ from labs.sandbox.cluster import LiveCluster
 from labs.sandbox.control import ControlServer
 from labs.sandbox.daemon import say
 from labs.sandbox.dataplane import names
-from labs.sandbox.starter import KEEP
+from labs.sandbox.starter import HOLD, KEEP
 
 if TYPE_CHECKING:
     from labs.sandbox.daemon import Doors, Order
@@ -130,11 +130,14 @@ class _Process:
             said = os.read(0, 64)
         except BlockingIOError:
             return
+        if said in {KEEP, HOLD}:
+            self._kept.set()
+            _silence(1, os.O_WRONLY)
+        if said == HOLD:
+            return  # until the end of the pipe
         asyncio.get_running_loop().remove_reader(0)
         if said == KEEP:
-            self._kept.set()
             _silence(0, os.O_RDONLY)
-            _silence(1, os.O_WRONLY)
         else:
             self._stop.set()
 

@@ -1,7 +1,8 @@
 """Start a daemon, narrate its progress, and let it go once it is ready.
 
 The daemon reads its order from standard input and keeps reading: if the starter vanishes before it said `keep`, the
-end of that pipe makes the daemon go away by itself.
+end of that pipe makes the daemon go away by itself. A transient cluster is never told `keep` but `hold`: its pipe stays
+open for as long as this process lives, or until `release`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     from labs.base import Request
 
-KEEP = b"keep\n"
+KEEP, HOLD = b"keep\n", b"hold\n"
+_held: dict[Path, int] = {}
+"""The pipes that keep transient clusters alive, by folder."""
 _LIMIT = 60.0
 """Seconds from the order to ready, on the slowest machine that is worth waiting for."""
 
@@ -49,6 +52,7 @@ async def spawn(request: Request, folder: Path, progress: Callable[[str], None],
         "namespace": request.namespace,
         "dataplane": dataplane,
         "port": port,
+        "transient": request.transient,
     }
     with store.explained("write", folder / state.LOG):
         fd = os.open(folder / state.LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
@@ -70,8 +74,29 @@ async def spawn(request: Request, folder: Path, progress: Callable[[str], None],
         os.close(fd)
     try:
         await _follow(process, wire.line(order), folder, progress)
+        await _keep(process, folder if request.transient else None)
     finally:
         await _let_go(process)
+
+
+def release(folder: Path) -> None:
+    """Hold a transient cluster no longer; any other folder is fine."""
+    fd = _held.pop(folder, None)
+    if fd is not None:
+        os.close(fd)
+
+
+async def _keep(process: Process, held: Path | None) -> None:
+    """Tell a daemon that is ready that it is wanted: for good, or (with its folder) while its pipe is open."""
+    assert process.stdin is not None  # noqa: S101 - it was asked for as a pipe
+    if held is not None:
+        release(held)
+        _held[held] = os.dup(process.stdin.transport.get_extra_info("pipe").fileno())
+    process.stdin.write(HOLD if held is not None else KEEP)
+    try:
+        await process.stdin.drain()
+    except ConnectionError as error:
+        raise InfrastructureError("the cluster's process ended as soon as it was ready", remedy="try again") from error
 
 
 async def _follow(process: Process, order: bytes, folder: Path, progress: Callable[[str], None]) -> None:
@@ -86,8 +111,6 @@ async def _follow(process: Process, order: bytes, folder: Path, progress: Callab
                 if "error" in said:
                     raise wire.unpack_error(said["error"])
                 if "ready" in said:
-                    process.stdin.write(KEEP)
-                    await process.stdin.drain()
                     return
                 progress(str(said.get("say", "")))
     except TimeoutError:

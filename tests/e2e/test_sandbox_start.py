@@ -193,6 +193,7 @@ def test_a_folder_has_one_daemon(tmp_path: Path) -> None:
         "namespace": "default",
         "dataplane": "model",
         "port": 0,
+        "transient": False,
     }
     run = subprocess.run(
         [sys.executable, "-P", "-m", "labs.sandbox.daemon", str(tmp_path)],
