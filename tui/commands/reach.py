@@ -12,7 +12,6 @@ from tui.exits import ExitCode
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from grader.reachability.cases import Tally
     from grader.reachability.verdict import Explanation, Flow
     from grader.reachability.world import World
 
@@ -22,11 +21,10 @@ namespace_option = click.option(
 )
 family_option = click.option("--family", type=click.Choice(["4", "6"]), default=None, help="IP family of the packets.")
 
+OTHER_POLICY_GROUPS = {"projectcalico.org", "crd.projectcalico.org", "policy.networking.k8s.io", "cilium.io"}
+
 LARGEST = 256 * 2**20
 """Bytes of a file of cases, unpacked: a small archive must not fill the memory."""
-
-MOST_SHOWN = 20
-"""Differing cells that are explained in text; JSON has all."""
 
 
 @click.group()
@@ -120,12 +118,14 @@ def check(cases: str, paths: tuple[str, ...], output: str) -> int:
 
     from grader.reachability.cases import judge, read_steps
 
+    from tui.output.tally import tally_json, tally_text
+
     path = Path(cases)
     if path.is_dir():
         return _check_lab(path, paths, output)
     objects, _ = _read(paths)
     tally = judge(read_steps(_document(path), path), objects)
-    _show_tally(tally, output)
+    click.echo(tally_json(tally) if output == "json" else tally_text(tally))
     return ExitCode.FAILED if tally.differing else ExitCode.HELD
 
 
@@ -134,7 +134,17 @@ def _world(paths: tuple[str, ...], namespace: str) -> World:
     from grader.reachability.world import World
 
     objects, origins = _read(paths)
-    return World(read_objects(objects, default_namespace=namespace, origins=origins))
+    parsed = read_objects(objects, default_namespace=namespace, origins=origins)
+    ignored = {kind: count for kind, count in parsed.passed_over.items() if _decides(kind)}
+    if ignored:
+        listed = ", ".join(f"{count} {kind}" for kind, count in ignored.items())
+        click.echo(f"note: not judged, although they may decide traffic: {listed}", err=True)
+    return World(parsed)
+
+
+def _decides(kind: str) -> bool:
+    """Tell whether a kind that is passed over may decide traffic: those of other policy APIs do."""
+    return kind.partition(".")[2] in OTHER_POLICY_GROUPS
 
 
 def _read(paths: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -226,43 +236,6 @@ def _document(path: Path) -> object:
         raise BrokenContentError([Defect(path, error.lineno, f"this is no JSON: {error.msg}")]) from error
     except (OSError, EOFError, UnicodeDecodeError, zlib.error, RecursionError) as error:
         raise BrokenContentError([Defect(path, 0, f"cannot be read: {error}")]) from error
-
-
-def _show_tally(tally: Tally, output: str) -> None:
-    import json
-
-    if output == "json":
-        differing = [
-            {
-                "case": each.step.case,
-                "step": each.step.number,
-                "from": each.expected.flow.source,
-                "to": each.expected.flow.destination,
-                "protocol": each.expected.flow.protocol,
-                "port": each.expected.flow.port,
-                "expected": each.expected.allowed,
-                "allowed": each.verdict.allowed,
-                "why": list(each.why),
-            }
-            for each in tally.differing
-        ]
-        counts = {name: getattr(tally, name) for name in ("steps", "cells", "agreeing", "left_open", "disputed")}
-        click.echo(json.dumps({"version": 1, **counts, "differing": differing}, indent=2))
-        return
-    for each in tally.differing[:MOST_SHOWN]:
-        asked = "open" if each.expected.allowed else "dropped"
-        click.echo(f"{each.step.case}, step {each.step.number}: expected {asked}")
-        click.echo("\n".join(f"  {line}" for line in each.why))
-    if len(tally.differing) > MOST_SHOWN:
-        click.echo(f"… and {len(tally.differing) - MOST_SHOWN} more (--output json has all)")
-    apart = "".join(
-        f", {count} {word}"
-        for count, word in ((tally.left_open, "left open by the specification"), (tally.disputed, "disputed"))
-        if count
-    )
-    click.echo(
-        f"{tally.cells} cells in {tally.steps} steps: {tally.agreeing} agree, {len(tally.differing)} differ{apart}"
-    )
 
 
 def _check_lab(folder: Path, paths: tuple[str, ...], output: str) -> int:

@@ -185,6 +185,16 @@ def test_explain_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert document["flows"][0]["ingress"]["policy"]["name"] == "web"
 
 
+def test_policies_that_are_not_judged_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "app" / "calico.yaml").write_text(
+        "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}}\n---\n"
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"
+    )
+    code, _, err = reach(capsys, "matrix", folder / "app")
+    assert code == 0
+    assert err == "note: not judged, although they may decide traffic: 1 GlobalNetworkPolicy.projectcalico.org\n"
+
+
 def test_standard_input(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with (folder / "shop.yaml").open() as file:
         monkeypatch.setattr("sys.stdin", file)
