@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from content.errors import BrokenContentError, Defect
+from content.errors import BrokenContentError, Defect, UsageError
+from grader.kube.model import Origin
 from grader.kube.parse import read_objects
 from grader.reachability.verdict import Action, Flow
 from grader.reachability.world import World
@@ -95,10 +97,14 @@ def judge(steps: Iterable[Step], objects: Sequence[Manifest] = ()) -> Tally:
     tally = Tally()
     for step in steps:
         tally.steps += 1
-        world = World(read_objects([*step.objects, *objects]))
+        place = f"{step.case}, step {step.number}"
+        world = World(read_objects([*step.objects, *objects], origins=repeat(Origin(place))))
         for expected in step.expected:
             tally.cells += 1
-            verdict = world.verdict(expected.flow)
+            try:
+                verdict = world.verdict(expected.flow)
+            except UsageError as error:
+                raise UsageError(f"{place}: {error.message}", remedy=error.remedy) from error
             if verdict.allowed is expected.allowed:
                 tally.agreeing += 1
             elif expected.disputed:

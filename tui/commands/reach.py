@@ -117,7 +117,6 @@ def check(cases: str, paths: tuple[str, ...], output: str) -> int:
     from pathlib import Path
 
     from grader.reachability.cases import judge, read_steps
-
     from tui.output.tally import tally_json, tally_text
 
     path = Path(cases)

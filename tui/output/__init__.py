@@ -4,6 +4,8 @@
 - `matrix`    the matrix, expected against actual, and what changed between two of them
 - `text`      a report for people
 - `machine`   JSON and JUnit XML
+- `reach`     who reaches whom, from manifests alone
+- `tally`     known cells against verdicts
 """
 
 from tui.output.machine import cells_json, report_json, report_junit

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from content.errors import BrokenContentError
+from content.errors import BrokenContentError, UsageError
 from grader.reachability.cases import judge, read_steps
 
 FILE = Path("cases.json")
@@ -72,3 +72,10 @@ def test_no_cases(change: Any, words: str) -> None:
 def test_no_object_at_all() -> None:
     with pytest.raises(BrokenContentError, match="there is no list `cases`"):
         read_steps([1], FILE)
+
+
+def test_what_a_case_gets_wrong_is_told_with_its_place() -> None:
+    with pytest.raises(UsageError, match="one, step 1: there is no pod a/z"):
+        judge(read_steps(document(CELL | {"to": "a/z"}), FILE))
+    with pytest.raises(BrokenContentError, match="one, step 1: Pod A: "):
+        judge(read_steps(document(CELL), FILE), [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "A"}}])
