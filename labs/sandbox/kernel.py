@@ -6,6 +6,7 @@ answer, commands) and `probing`. Only to be made inside `isolation.enter()`.
 
 from __future__ import annotations
 
+import resource
 import secrets
 from collections import deque
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from labs.sandbox.runtime import ExecSession
 
 _LOG_LINES = 2000
+_DESCRIPTORS = 65536
 _HOST_PORTS = (ServedPort(80), ServedPort(443))
 """What an outside host answers on."""
 
@@ -57,6 +59,7 @@ class KernelRuntime:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, families: tuple[int, ...] = (4, 6)) -> None:
+        _allow_descriptors()
         self._loop = loop
         self._secret = secrets.token_hex(16)
         self._fabric = Fabric(ipv6=6 in families)
@@ -244,6 +247,14 @@ class KernelRuntime:
         self._host_servers.clear()
         self._dataplane.close()
         self._fabric.close()
+
+
+def _allow_descriptors() -> None:
+    """Raise this process's own limit of open files as far as it may: a pod takes some five, a probe two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _ignore(line: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from labs.sandbox import isolation
 from labs.sandbox.kernel import KernelRuntime
+from labs.sandbox.network import netns
 from labs.sandbox.runtime import ContainerSpec, NodeSpec, PodSpec, ServedPort
 
 if TYPE_CHECKING:
@@ -83,14 +84,13 @@ async def measure() -> None:
     def note(what: str, milliseconds: float) -> None:
         figures.setdefault(what, []).append(milliseconds)
 
-    runtimes = []
+    runtime = KernelRuntime(asyncio.get_running_loop())
     for _ in range(ROUNDS):
+        runtime.close()
+        # The next underlay has the same name: it goes into a namespace of its own.
+        netns.unshare(netns.CLONE_NEWNET)
         runtime = KernelRuntime(asyncio.get_running_loop())
         note(f"2 nodes and {PODS} pods", timed(build, runtime))
-        runtimes.append(runtime)
-        # The next underlay has the same name: it goes into a namespace of its own.
-        isolation.netns.unshare(isolation.netns.CLONE_NEWNET)
-    runtime = runtimes[-1]
     for _ in range(ROUNDS):
         note("first policy", timed(runtime.program, [*pods, policies[0]]))
         note("10 policies", timed(runtime.program, [*pods, *policies]))

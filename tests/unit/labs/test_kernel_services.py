@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import socket
 import struct
 from dataclasses import replace
@@ -438,6 +439,18 @@ async def forged_sources(version: int) -> list[str]:
 def test_a_pod_cannot_send_under_anothers_address(isolate: Callable[..., Any], version: int) -> None:
     own = PODS["client"][1 if version == 4 else 2]
     assert isolate(forged_sources, version) == [own, own]
+
+
+async def with_few_descriptors() -> tuple[int, int]:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    build()
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be(isolate: Callable[..., Any]) -> None:
+    soft, hard = isolate(with_few_descriptors)
+    assert soft in {hard, 65536}
 
 
 def make_settings_read_only() -> None:
