@@ -46,10 +46,10 @@ class NetdojoApp(App[int], inherit_bindings=False):
 
     TITLE = "netdojo"
     COMMANDS = {Commands}  # noqa: RUF012 - as Textual declares it
-    COMMAND_PALETTE_BINDING = "ctrl+k"
     BINDINGS: ClassVar = [
         Binding("f1", "help", "Help", show=False),
         Binding("ctrl+q", "quit", "Quit", show=False),
+        Binding("ctrl+k", "command_palette", "Commands", priority=True),
     ]
 
     def __init__(

@@ -55,5 +55,6 @@ def prepare(session: LabSession, outside: Mapping[str, str]) -> Shell:
 def _start_text(lab: str, variables: Mapping[str, str]) -> str:
     lines = ["# Written by netdojo at each start of the lab's shell.", '[ -r "$HOME/.bashrc" ] && . "$HOME/.bashrc"']
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    lines += ["alias k=kubectl", "unset PROMPT_COMMAND", rf"PS1='({lab}) \[\e[1m\]\W\[\e[0m\] \$ '", ""]
+    # The folder is named only where it is not the lab's own.
+    lines += ["alias k=kubectl", "unset PROMPT_COMMAND", f"PS1='({lab})${{PWD#\"${{HISTFILE%/*}}\"}} \\$ '", ""]
     return "\n".join(lines)

@@ -204,8 +204,7 @@ class LabScreen(Screen[None]):
         if self._failed == "observe":
             self._recover()
         self._matrix_pane.show(message.cells)
-        if self._works.editor.unsaved:
-            self._work(partial(self.operations.predict, self._works.editor.area.text), "predict")
+        self._predict()
         if message.objects_changed and not self._checking:
             self._work(partial(self.operations.check, by_hand=False), "check")
 
@@ -332,9 +331,11 @@ class LabScreen(Screen[None]):
     # --- the editor ---
 
     @on(Editor.Paused)
-    def _typed(self, message: Editor.Paused) -> None:
-        if self._phase == "ready":
-            self._work(partial(self.operations.predict, message.text), "predict")
+    def _predict(self) -> None:
+        # An untouched template behind the shell would mark the matrix before anybody has written anything.
+        editor = self._works.editor
+        if self._phase == "ready" and (editor.unsaved or self._works.active == "editor"):
+            self._work(partial(self.operations.predict, editor.area.text), "predict")
 
     @on(messages.Predicted)
     def _predicted(self, message: messages.Predicted) -> None:
@@ -409,10 +410,12 @@ class LabScreen(Screen[None]):
         """To the shell, editor and report; from there to the next of them."""
         self._switch("work")
         self._works.show_next()
+        self._predict()
 
     def _show_work(self, work: str) -> None:
         self._switch("work")
         self._works.show(work)
+        self._predict()
 
     def action_editor(self) -> None:
         """To the editor."""

@@ -16,18 +16,15 @@ LabScreen #trouble {
 LabScreen #trouble.shown { display: block; }
 LabScreen #task-line { height: 1; background: $surface; text-style: bold; }
 LabScreen #upper { height: 2fr; }
-LabScreen #left { width: 2fr; border-right: vkey $primary 40%; }
-LabScreen #right { width: 3fr; }
+LabScreen #left { width: 1fr; border-right: vkey $primary 40%; }
+LabScreen #right { width: 1fr; }
 LabScreen #instructions { height: 1fr; }
 LabScreen #lower { height: 1fr; min-height: 9; }
 
 LabScreen.-narrow #left { border-right: none; }
 LabScreen.-narrow #upper, LabScreen.-narrow #lower { height: 1fr; min-height: 0; }
 LabScreen.-narrow #left, LabScreen.-narrow #right { width: 1fr; }
-LabScreen.-narrow #explanation { height: 6; }
-LabScreen.-narrow #explanation.large { height: 3fr; }
 LabScreen.-tiny #legend { display: none; }
-LabScreen.-tiny #explanation { height: 4; }
 LabScreen.-tiny #instructions { padding: 0; }
 """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OPEN, CLOSED, UNKNOWN, NO_CELL = "✓", "✗", "?", "·"
 DIFFERS, PREDICTED, CHANGED = "!", "Δ", "*"
-LEGEND = f"{OPEN} open  {CLOSED} closed  {DIFFERS} not as expected  {PREDICTED} would change  {CHANGED} changed"
+LEGEND = f"{OPEN} open  {CLOSED} closed  {DIFFERS} not expected  {PREDICTED} would change  {CHANGED} changed"
 
 _WAYS = {"pod": "", "service": "svc:", "nodeport": "node:"}
 

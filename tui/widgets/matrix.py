@@ -56,7 +56,7 @@ class Matrix(ScrollView, can_focus=True):
         "matrix--predicted",
     }
     DEFAULT_CSS = """
-    Matrix { background: $surface; color: $foreground; height: 1fr; }
+    Matrix { background: $surface; color: $foreground; height: auto; }
     Matrix > .matrix--open { color: $success; }
     Matrix > .matrix--closed { color: $text-muted; }
     Matrix > .matrix--differs { color: $error; text-style: bold reverse; }
@@ -149,8 +149,9 @@ class Matrix(ScrollView, can_focus=True):
         self._widths = tuple(widths)
         longest = max((len(row) for row in self._grid.rows), default=0)
         self._label_width = min(max(longest, 4), _LABEL, max(8, self.size.width // 3)) + 1
-        self.virtual_size = Size(self._label_width + sum(widths), _HEAD + len(self._grid.rows))
-        self.refresh()
+        size = Size(self._label_width + sum(widths), _HEAD + len(self._grid.rows))
+        changed, self.virtual_size = size != self.virtual_size, size
+        self.refresh(layout=changed)
 
     def on_resize(self) -> None:
         """Names get at most a third of the width."""

@@ -28,8 +28,9 @@ class MatrixPane(Vertical):
     DEFAULT_CSS = """
     MatrixPane #starting { height: 1fr; padding: 1 2; }
     MatrixPane #legend { height: 1; color: $text-muted; background: $surface; }
-    MatrixPane #explanation { height: 7; border-top: solid $primary 40%; background: $background; padding: 0 1; }
-    MatrixPane #explanation.large { height: 2fr; }
+    MatrixPane #explanation { height: 1fr; border-top: solid $primary 40%; background: $background; padding: 0 1; }
+    MatrixPane #matrix { max-height: 60%; }
+    MatrixPane.-large #matrix { max-height: 6; }
     MatrixPane #explanation-text { height: auto; }
     MatrixPane.-starting #matrix, MatrixPane.-starting #legend, MatrixPane.-starting #explanation { display: none; }
     MatrixPane.-started #starting { display: none; }
@@ -85,13 +86,13 @@ class MatrixPane(Vertical):
     @on(Matrix.Moved)
     def _moved(self, message: Matrix.Moved) -> None:
         message.stop()
-        self.query_one("#explanation").remove_class("large")
+        self.remove_class("-large")
         self._ask_soon(message.key)
 
     @on(Matrix.Opened)
     def _opened(self, message: Matrix.Opened) -> None:
         message.stop()
-        self.query_one("#explanation").toggle_class("large")
+        self.toggle_class("-large")
         self._ask_soon(message.key)
 
     def _ask_soon(self, key: CellKey | None) -> None:

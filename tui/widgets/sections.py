@@ -36,8 +36,11 @@ class Sections(VerticalScroll):
     """Scrolls by keys; posts `EndReached` once when the last line has been in view."""
 
     DEFAULT_CSS = """
-    Sections { background: $background; padding: 0 1; scrollbar-size-vertical: 1; }
+    Sections { background: $background; padding: 0; scrollbar-size-vertical: 1; }
     Sections Markdown { margin: 0; padding: 0 1; background: transparent; }
+    Sections MarkdownH1, Sections MarkdownH2, Sections MarkdownH3 { margin: 0 0 1 0; content-align: left middle; }
+    Sections MarkdownFence { margin: 0 0 1 0; max-height: 100; }
+    Sections MarkdownBlock:last-child { margin-bottom: 1; }
     """
 
     class EndReached(Message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -61,20 +62,35 @@ class TaskList(OptionList):
             at = next((n for n, task in enumerate(self._tasks) if task.id not in self._held), len(self._tasks) - 1)
         self.highlighted = at
 
-    def _prompt(self, task: Task) -> Content:
+    def on_resize(self) -> None:
+        """Text is wrapped to the width by hand, to keep its indentation."""
+        self._refresh_prompts()
+
+    def on_option_list_option_highlighted(self) -> None:
+        """Only the highlighted task shows what to do."""
+        self._refresh_prompts()
+
+    def _refresh_prompts(self) -> None:
+        for at, task in enumerate(self._tasks[: self.option_count]):
+            self.replace_option_prompt_at_index(at, self._prompt(task, open_=at == self.highlighted))
+
+    def _prompt(self, task: Task, *, open_: bool = False) -> Content:
         parts = [Content.styled(self.line(task), "bold")]
-        if task.text:
-            parts.append(Content.styled("  " + " ".join(task.text.split()), "dim"))
+        if not open_:
+            return parts[0]
+        parts += [Content(line) for line in self._wrap(task.text)]
         taken = self._hints.get(task.id, ())
-        parts += [
-            Content(f"  hint {n} (-{hint.cost}): {' '.join(hint.text.split())}") for n, hint in enumerate(taken, 1)
-        ]
+        for n, hint in enumerate(taken, 1):
+            parts += [Content.styled(line, "italic") for line in self._wrap(f"hint {n} (-{hint.cost}): {hint.text}")]
         left = len(task.hints) - len(taken)
         if left and task.id not in self._held:
             cost = task.hints[len(taken)].cost
-            price = f"costs {cost}" if cost else "costs nothing"
-            parts.append(Content.styled(f"  hint (h, {price})", "italic dim"))
+            parts.append(Content.styled(f"  h: a hint, {f'costs {cost}' if cost else 'costs nothing'}", "dim"))
         return Content("\n").join(parts)
+
+    def _wrap(self, text: str) -> list[str]:
+        width = max(20, self.scrollable_content_region.width - 1)
+        return textwrap.wrap(" ".join(text.split()), width, initial_indent="  ", subsequent_indent="  ")
 
     def line(self, task: Task) -> str:
         """A task in one line."""
