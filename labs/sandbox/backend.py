@@ -66,6 +66,7 @@ class SandboxBackend:
             BrokenContentError: an object was refused.
         """
         store.make_private(folder.parent)
+        _sweep(folder.parent)
         async with _locked(folder, progress):
             found = await self._look(request.name, folder)
             if found.phase is Phase.READY:
@@ -131,8 +132,8 @@ class SandboxBackend:
 
 def _clean(folder: Path) -> bool:
     """Remove what a killed daemon left; False when another command is at work on this cluster."""
-    if not folder.is_dir():
-        return not is_held(_lock_path(folder))
+    if not folder.is_dir() and not _lock_path(folder).exists():
+        return True
     lock = FileLock.acquire(_lock_path(folder))
     if lock is None:
         return False
@@ -142,6 +143,15 @@ def _clean(folder: Path) -> bool:
     finally:
         lock.remove()
     return True
+
+
+def _sweep(clusters: Path) -> None:
+    """Remove what killed daemons left of any cluster: a demo's has a name that nobody asks for again."""
+    with contextlib.suppress(OSError):
+        for left in clusters.iterdir():
+            name = left.name.removeprefix(".").removesuffix(".lock") if left.name.startswith(".") else left.name
+            if not is_held(clusters / name / state.LOCK):
+                _clean(clusters / name)
 
 
 def _lock_path(folder: Path) -> Path:

@@ -298,6 +298,16 @@ async def test_a_pid_that_belongs_to_another_process_now_is_left_alone(folder: P
         stranger.kill()
 
 
+async def test_a_start_cleans_up_after_clusters_of_other_names(folder: Path) -> None:
+    backend = SandboxBackend("model")
+    left = folder.parent / "killed"
+    make(left)
+    state.State("killed", 999_999_999, 12345, ready=True, door="unix:/nowhere").write(left)
+    (folder.parent / ".other.lock").touch()
+    await backend.start(Request(folder.name, Topology()), folder, lambda _: None)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
 async def test_a_port_in_use_is_told(folder: Path) -> None:
     import socket
 
