@@ -1,7 +1,10 @@
 """Netlink requests as bytes, sent in batches.
 
-A lab of 20 pods is some 400 requests. Encoding them here and sending many at once makes the whole of it take tens of
-milliseconds; a general netlink library costs that for its import alone. Source of the format: man page netlink 7.
+Why not a library: namespaces are entered between two awaits (see `netns`), so requests must be synchronous inside the
+daemon's running event loop, and pyroute2 since 0.9 refuses that (its synchronous calls run a loop of their own). A lab
+of 20 pods is some 400 requests; encoded here and sent many at once they take tens of milliseconds, which is less than
+the import of a general library. The tests read back with pyroute2 what this module wrote. Source of the format: man
+page netlink 7.
 """
 
 from __future__ import annotations
