@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from content.errors import BrokenContentError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from grader.ports import Manifest
+
+    Skipped = Callable[[BrokenContentError], None]
+    Found = list[tuple[Manifest, int]]
+
+MARK = re.compile(r"^---(?=[ \t\r]|$)", re.MULTILINE)
+"""What begins a document (YAML 1.2, 9.1.2)."""
 
 
 def read(names: Iterable[str]) -> list[Manifest]:
@@ -20,19 +31,22 @@ def read(names: Iterable[str]) -> list[Manifest]:
     return [item for item, _file, _line in read_located(names)]
 
 
-def read_located(names: Iterable[str]) -> list[tuple[Manifest, str, int]]:
-    """As `read`, each object with its file and the line on which it starts (`-` for standard input)."""
+def read_located(names: Iterable[str], *, skipped: Skipped | None = None) -> list[tuple[Manifest, str, int]]:
+    """As `read`, each object with its file and the line on which it starts (`-` for standard input).
+
+    Args:
+        names: files, folders or `-`.
+        skipped: called for each document that cannot be read, which is then left out; without it that is an error.
+    """
     import sys
     from pathlib import Path
 
     from content.errors import UsageError
-    from content.yamlio import read_manifests
 
     objects: list[tuple[Manifest, str, int]] = []
     for name in names:
         if name == "-":
-            found = read_manifests(sys.stdin.read(), file=Path("-"))
-            objects += ((item, "-", line) for item, line in found)
+            objects += ((item, "-", line) for item, line in _text(sys.stdin.read(), Path("-"), skipped))
             continue
         path = Path(name)
         if not path.exists():
@@ -41,5 +55,40 @@ def read_located(names: Iterable[str]) -> list[tuple[Manifest, str, int]]:
             sorted(f for f in path.rglob("*") if f.suffix in {".yaml", ".yml", ".json"}) if path.is_dir() else [path]
         )
         for file in files:
-            objects += ((item, str(file), line) for item, line in read_manifests(file))
+            objects += ((item, str(file), line) for item, line in _file(file, skipped))
     return objects
+
+
+def _file(file: Path, skipped: Skipped | None) -> Found:
+    from content.yamlio import read_manifests, read_text
+
+    if skipped is None:
+        return read_manifests(file)
+    try:
+        text = read_text(file)
+    except BrokenContentError as error:
+        skipped(error)
+        return []
+    return _text(text, file, skipped)
+
+
+def _text(text: str, file: Path, skipped: Skipped | None) -> Found:
+    """The objects of a text; where one document is broken and may be skipped, each document is read by itself."""
+    from content.yamlio import read_manifests
+
+    try:
+        return read_manifests(text, file=file)
+    except BrokenContentError:
+        if skipped is None:
+            raise
+    found: Found = []
+    begin, line = 0, 0
+    for end in [*(mark.start() for mark in MARK.finditer(text)), len(text)]:
+        part = text[begin:end]
+        try:
+            found += ((item, number + line) for item, number in read_manifests(part, file=file))
+        except BrokenContentError as error:
+            skipped(BrokenContentError(replace(each, line=each.line + line) for each in error.defects))
+        line += part.count("\n")
+        begin = end
+    return found

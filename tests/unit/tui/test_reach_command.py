@@ -244,7 +244,7 @@ def test_check_of_what_is_no_gzip(folder: Path, capsys: pytest.CaptureFixture[st
 def test_check_of_an_archive_that_unpacks_without_end(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.commands.reach.LARGEST", 2**20)
+    monkeypatch.setattr("tui.commands.reach.check.LARGEST", 2**20)
     with gzip.open(folder / "bomb.json.gz", "wb") as file:
         file.write(b" " * 2**21)
     code, _, err = reach(capsys, "check", folder / "bomb.json.gz")

@@ -1,0 +1,29 @@
+"""`netdojo reach`: who reaches whom and why, computed from manifests; nothing runs.
+
+- `inputs`   what every command reads: paths, standard input, or a live cluster
+- `matrix`, `explain`, `check`: one command each
+"""
+
+from __future__ import annotations
+
+import click
+
+from tui.commands.reach.check import check as check_command
+from tui.commands.reach.explain import explain as explain_command
+from tui.commands.reach.matrix import matrix as matrix_command
+
+
+@click.group()
+def reach() -> None:
+    """Who reaches whom, and why, computed from manifests.
+
+    PATH is a file of manifests, a folder of them, or - for standard input (what helm or kustomize prints). A workload
+    without pods stands for itself.
+
+    Endpoints are named web, web.shop or shop/web (a pod, or every pod of a workload), service:shop/web, node:node-1,
+    host:bastion, or an address.
+    """
+
+
+for _command in (matrix_command, explain_command, check_command):
+    reach.add_command(_command)
