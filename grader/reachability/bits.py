@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grader.policy.model import Effect, Selected
+from grader.policy.model import AllOf, AnyOf, Block, Effect, Endpoint, Not, Selected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from grader.kube.model import LabelSelector, Network, Requirement
-    from grader.policy.model import Block, Endpoint, Match, Policy, Ports, Rule, Tier
+    from grader.policy.model import Match, Policy, Ports, Rule, Tier
+
+
+_ANYONE = Endpoint("")
 
 
 def members(bits: int) -> Iterator[int]:
@@ -62,6 +65,7 @@ class Population:
 
     def __init__(self, endpoints: Sequence[Endpoint], family: int) -> None:
         self.everyone = (1 << len(endpoints)) - 1
+        self._endpoints = endpoints
         self._family = family
         self._selectable = sum(1 << i for i, endpoint in enumerate(endpoints) if endpoint.selectable)
         self._namespaces: dict[str, int] = {}
@@ -94,9 +98,28 @@ class Population:
         if bits is None:
             bits = 0
             for match in matches:
-                bits |= self.selected(match) if isinstance(match, Selected) else self._in_block(match)
+                bits |= self.meant(match)
             self._peers[matches] = bits
         return bits
+
+    def meant(self, match: Match) -> int:
+        """Return those that a match means; a kind that has no set-wise way is asked of each."""
+        match match:
+            case Selected():
+                return self.selected(match)
+            case Block():
+                return self._in_block(match)
+            case AnyOf(operands):
+                return self.peers(operands) if operands else 0
+            case AllOf(operands):
+                bits = self.everyone
+                for operand in operands:
+                    bits &= self.peers((operand,))
+                return bits
+            case Not(operand):
+                return self.everyone & ~self.peers((operand,))
+            case _:
+                return sum(1 << i for i, end in enumerate(self._endpoints) if match.matches(end, self._family))
 
     def selected(self, selected: Selected) -> int:
         """Return those that selectors pick."""
@@ -109,19 +132,29 @@ class Population:
             bits &= self._labels.matching(selected.pods)
         return bits
 
-    def serving(self, ports: tuple[Ports, ...], port: int, protocol: str) -> int:
+    def serving(self, rule: Rule, port: int, protocol: str) -> int:
         """Return the destinations at which this port is meant; only named ports tell them apart."""
-        if not ports:
+        if not (rule.ports or rule.not_ports):
             return self.everyone
-        bits = 0
-        for entry in ports:
-            if entry.protocol != protocol:
-                continue
-            if entry.name:
-                bits |= self._named.get((entry.name, protocol, port), 0)
-            elif entry.low <= port <= entry.high:
-                return self.everyone
-        return bits
+        if any(entry.name for entry in (*rule.ports, *rule.not_ports)):
+            return self._serving_names(rule, port, protocol)
+        return self.everyone if rule.matches_port(_ANYONE, port, protocol) else 0
+
+    def _serving_names(self, rule: Rule, port: int, protocol: str) -> int:
+        wanted, unwanted = 0, 0
+        for entry in rule.ports:
+            wanted |= self._serving_entry(entry, port, protocol)
+        for entry in rule.not_ports:
+            unwanted |= self._serving_entry(entry, port, protocol)
+        return (wanted if rule.ports else self.everyone) & ~unwanted
+
+    def _serving_entry(self, entry: Ports, port: int, protocol: str) -> int:
+        if not entry.name:
+            return self.everyone if entry.matches(_ANYONE, port, protocol) else 0
+        if entry.protocol != protocol:
+            return 0
+        bits = self._named.get((entry.name, protocol, port), 0)
+        return bits & self.peers((entry.only,)) if bits and entry.only is not None else bits
 
     def _in_block(self, block: Block) -> int:
         if block.cidr.version != self._family:

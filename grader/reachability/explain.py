@@ -78,7 +78,7 @@ def _allowing(
     return [
         (ref(policy), rule)
         for tier in book.tiers(direction)
-        for policy, rule in matching_rules(selecting_policies(tier, subject), peer, packet)
+        for policy, rule in matching_rules(selecting_policies(tier, subject), subject, peer, packet)
         if rule.effect is Effect.ALLOW
     ]
 

@@ -38,6 +38,8 @@ class Packet:
         hairpin: it comes back to its sender.
         entry: the node whose NodePort was addressed, and that port, where the sender's own node does not translate it.
         masked: whom the destination's node sees as the sender, where that is the entry node.
+        source_port: of the sender; None where it is any that the system gives.
+        icmp: type and code of an ICMP packet; None for other protocols.
     """
 
     source: Endpoint
@@ -48,6 +50,8 @@ class Packet:
     hairpin: bool = False
     entry: tuple[Endpoint, int] | None = None
     masked: Endpoint | None = None
+    source_port: int | None = None
+    icmp: tuple[int, int] | None = None
 
     def seen(self, direction: str) -> Packet:
         """Return the packet as it is where a direction is judged."""
@@ -145,7 +149,7 @@ def _first_match(book: Rulebook, direction: str, packet: Packet) -> Decision:
             continue
         refs = tuple(ref(policy) for policy in selecting)
         isolating += refs if tier.end is Effect.DENY else ()
-        for policy, rule in matching_rules(selecting, peer, packet):
+        for policy, rule in matching_rules(selecting, subject, peer, packet):
             if rule.effect is Effect.PASS:
                 break
             action = Action.ALLOW if rule.effect is Effect.ALLOW else Action.DENY
@@ -171,12 +175,17 @@ def selecting_policies(tier: Tier, subject: Endpoint) -> tuple[Policy, ...]:
     return tuple(policy for policy in tier.policies if policy.subject.matches(subject, 0))
 
 
-def matching_rules(policies: tuple[Policy, ...], peer: Endpoint, packet: Packet) -> Iterator[tuple[Policy, Rule]]:
+def matching_rules(
+    policies: tuple[Policy, ...], subject: Endpoint, peer: Endpoint, packet: Packet
+) -> Iterator[tuple[Policy, Rule]]:
     """Yield every rule that matches the packet, in order."""
     for policy in policies:
         for rule in policy.rules:
-            if rule.matches_port(packet.destination, packet.port, packet.protocol) and rule.matches_peer(
-                peer, packet.family
+            if (
+                rule.matches_port(packet.destination, packet.port, packet.protocol, packet.icmp)
+                and rule.matches_peer(peer, packet.family)
+                and rule.matches_subject(subject, packet.family)
+                and rule.matches_source_port(packet.source, packet.source_port, packet.protocol)
             ):
                 yield policy, rule
 

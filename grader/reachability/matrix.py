@@ -94,12 +94,14 @@ class _Sweeping:
         self._row_bits = (1 << len(sources)) - 1
         self._ingress = self._classes(INGRESS)
         self._egress = self._classes(EGRESS)
+        self._bounds: dict[int, tuple[int, ...]] = {}
         # By identity: equal classes are one object, and hashing whole policies would cost more than judging them.
-        classes: dict[int, tuple[Selecting, int]] = {}
+        classes: dict[tuple[int, tuple[int, ...]], tuple[Selecting, int, Endpoint]] = {}
         for i, selecting in enumerate(self._egress):
             if endpoints[i].selectable:
-                known = classes.get(id(selecting), (selecting, 0))[1]
-                classes[id(selecting)] = selecting, known | 1 << i
+                key = id(selecting), self._place(selecting, i)
+                known = classes.get(key, (selecting, 0, endpoints[i]))
+                classes[key] = selecting, known[1] | 1 << i, known[2]
         self._egress_classes = tuple(classes.values())
         self._egress_reach: dict[tuple[int, str], list[tuple[int, int]]] = {}
         self._ingress_reach: dict[tuple[object, ...], int] = {}
@@ -131,7 +133,7 @@ class _Sweeping:
         for tier in self._world.book.tiers(direction):
             policies: list[list[Policy]] = [[] for _ in self._endpoints]
             for policy in tier.policies:
-                for i in members(self._population.selected(policy.subject)):
+                for i in members(self._population.meant(policy.subject)):
                     policies[i].append(policy)
             for i, listed in enumerate(policies):
                 if listed:
@@ -150,12 +152,17 @@ class _Sweeping:
         destination: Endpoint = self._endpoints[position]
         selecting = self._ingress[position]
         names = tuple(sorted((key, tuple(sorted(numbers))) for key, numbers in destination.ports.items()))
-        key = (id(selecting), column.port, column.protocol, names)
+        key = (id(selecting), column.port, column.protocol, names, self._place(selecting, position))
         found = self._ingress_reach.get(key)
         if found is None:
 
             def matching(rule: Rule) -> int:
-                if not rule.matches_port(destination, column.port, column.protocol):
+                if not (
+                    rule.matches_port(destination, column.port, column.protocol)
+                    and rule.matches_subject(destination, self._family)
+                    and rule.matches_source_port(destination, None, column.protocol)
+                    and self._family in rule.families
+                ):
                     return 0
                 return self._population.peers(rule.peers)
 
@@ -166,7 +173,7 @@ class _Sweeping:
         key = column.port, column.protocol
         if key not in self._egress_reach:
             self._egress_reach[key] = [
-                (bits, self._out_of(selecting, *key)) for selecting, bits in self._egress_classes
+                (bits, self._out_of(selecting, subject, *key)) for selecting, bits, subject in self._egress_classes
             ]
         found = 0
         for bits, reached in self._egress_reach[key]:
@@ -174,10 +181,26 @@ class _Sweeping:
                 found |= bits
         return found
 
-    def _out_of(self, selecting: Selecting, port: int, protocol: str) -> int:
-        population = self._population
-        return sweep(
-            selecting,
-            population.everyone,
-            lambda rule: population.peers(rule.peers) & population.serving(rule.ports, port, protocol),
-        )
+    def _out_of(self, selecting: Selecting, subject: Endpoint, port: int, protocol: str) -> int:
+        population, family = self._population, self._family
+
+        def matching(rule: Rule) -> int:
+            if not (
+                family in rule.families
+                and rule.matches_subject(subject, family)
+                and rule.matches_source_port(subject, None, protocol)
+            ):
+                return 0
+            return population.peers(rule.peers) & population.serving(rule, port, protocol)
+
+        return sweep(selecting, population.everyone, matching)
+
+    def _place(self, selecting: Selecting, position: int) -> tuple[int, ...]:
+        """What tells endpoints of one class apart: the sides of each set that a rule limits its subject to."""
+        bounds = self._bounds.get(id(selecting))
+        if bounds is None:
+            rules = [rule for _, policies in selecting for policy in policies for rule in policy.rules]
+            limits = {rule.subjects for rule in rules if rule.subjects}
+            limits |= {(e.only,) for rule in rules for e in (*rule.ports, *rule.not_ports) if e.only is not None}
+            bounds = self._bounds[id(selecting)] = tuple(self._population.peers(limit) for limit in limits)
+        return tuple(bits >> position & 1 for bits in bounds)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from grader.kube.fields import PROTOCOLS
 from grader.kube.model import LabelSelector
-from grader.policy.model import Block, Effect
+from grader.policy.model import Block, Effect, Selected
 from grader.reachability.judge import ref
 from grader.reachability.verdict import NearMiss
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from grader.kube.model import Requirement
-    from grader.policy.model import Endpoint, Match, Policy, Rule, Rulebook, Selected
+    from grader.policy.model import Endpoint, Match, Policy, Rule, Rulebook
     from grader.reachability.judge import Packet
 
 LIMIT = 5
@@ -31,7 +31,7 @@ def near_misses(book: Rulebook, direction: str, packet: Packet) -> tuple[NearMis
     for tier in book.tiers(direction):
         for policy in tier.policies:
             selected = policy.subject.matches(subject, packet.family)
-            lacking = () if selected else _selected_misses(policy.subject, subject)
+            lacking = () if selected else _peer_misses(policy.subject, subject, packet.family)
             if not selected and len(lacking) != 1:
                 continue
             for rule, missed in _rule_misses(policy, peer, packet):
@@ -71,9 +71,13 @@ def _port_miss(rule: Rule, packet: Packet) -> str:
 
 def _peer_misses(match: Match, peer: Endpoint, family: int) -> tuple[str, ...]:
     """Every single thing that keeps the peer from being meant; none where the match can never mean its kind."""
-    if isinstance(match, Block):
-        return _block_misses(match, peer, family)
-    return _selected_misses(match, peer)
+    match match:
+        case Block():
+            return _block_misses(match, peer, family)
+        case Selected():
+            return _selected_misses(match, peer)
+        case _:
+            return ()
 
 
 def _block_misses(block: Block, peer: Endpoint, family: int) -> tuple[str, ...]:

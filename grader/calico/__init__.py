@@ -1,0 +1,10 @@
+"""Calico's policy API (projectcalico.org/v3, and crd.projectcalico.org/v1 as the cluster stores it): JSON to the model.
+
+- `selectors`   the selector language: text to an expression; errors name the position
+- `model`       policies, tiers, network sets, host endpoints, profiles with the fields that decide traffic
+- `fields`      values that only this API has: orders, protocols, ports, ranges
+- `rules`       one rule, with the validation of the API
+- `parse`       every kind
+
+What the objects mean together is the business of `grader.policy.calico`.
+"""
