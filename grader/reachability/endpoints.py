@@ -60,6 +60,10 @@ class Endpoints:
             self._others[host.ref] = host
             self._by_address.update(dict.fromkeys(host.addresses, host.ref))
 
+    def everyone(self) -> tuple[Endpoint, ...]:
+        """Return every pod, node and host."""
+        return (*self.pods.values(), *self._others.values())
+
     def canonical(self, ref: str) -> str:
         """Return the name of what owns an address; any other name as it is.
 

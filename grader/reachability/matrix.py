@@ -1,7 +1,7 @@
-"""All pairs: which sources reach which ports, by classes of endpoints that the same policies select.
+"""A matrix of some sources and some destinations with their ports, cell by cell.
 
-Two endpoints that the same policies select are asked once. Whatever the set-wise way does not know (nodes, outside
-addresses, host-network pods, Services, ICMP) is judged flow by flow.
+It is read from all pairs by classes (`allpairs`). Whatever those do not know (Services, hosts outside, host endpoints,
+ICMP) is judged flow by flow.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grader.kube.fields import PROTOCOLS
-from grader.policy.model import EGRESS, INGRESS
-from grader.reachability.bits import Population, members, sweep
+from grader.reachability.bits import members
+from grader.reachability.classes import OUTSIDE
 from grader.reachability.verdict import Action, Flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from grader.policy.model import Endpoint, Policy, Rule, Tier
-    from grader.reachability.bits import Selecting
     from grader.reachability.world import World
 
 
@@ -71,136 +69,82 @@ def all_pairs(world: World, sources: Iterable[str], columns: Iterable[Column], f
         content.errors.UsageError: an endpoint does not exist.
     """
     rows, listed = tuple(sources), tuple(columns)
-    sweeping = _Sweeping(world, rows, listed, family)
-    results = [sweeping.column(column) for column in listed]
+    view = _View(world, rows, family)
+    results = [view.column(column) for column in listed]
     return Matrix(rows, listed, family, tuple(r[0] for r in results), tuple(r[1] for r in results))
 
 
-class _Sweeping:
-    """The set-wise evaluation of one matrix. Bits are positions in `refs`: the sources first, then other pods."""
+class _View:
+    """What `allpairs` knows of all pairs, for some sources."""
 
-    def __init__(self, world: World, sources: Sequence[str], columns: Sequence[Column], family: int) -> None:
+    def __init__(self, world: World, sources: Sequence[str], family: int) -> None:
         self._world, self._sources, self._family = world, sources, family
-        refs = list(dict.fromkeys(world.endpoints.canonical(ref) for ref in sources))
-        refs = list(dict.fromkeys([*refs, *(c.destination for c in columns if c.destination in world.endpoints.pods)]))
-        endpoints = [world.endpoints.find(ref) for ref in refs]
-        self._position = {ref: i for i, ref in enumerate(refs)}
-        self._population = Population(endpoints, family)
-        self._endpoints = endpoints
-        # Rows are source positions only when every source is itself and listed once, which is the usual case.
-        self._rows = [self._position[world.endpoints.canonical(ref)] for ref in sources]
-        self._straight = self._rows == list(range(len(sources)))
-        self._ordinary = sum(1 << i for i, endpoint in enumerate(endpoints) if endpoint.selectable)
-        self._row_bits = (1 << len(sources)) - 1
-        self._ingress = self._classes(INGRESS)
-        self._egress = self._classes(EGRESS)
-        self._bounds: dict[int, tuple[int, ...]] = {}
-        # By identity: equal classes are one object, and hashing whole policies would cost more than judging them.
-        classes: dict[tuple[int, tuple[int, ...]], tuple[Selecting, int, Endpoint]] = {}
-        for i, selecting in enumerate(self._egress):
-            if endpoints[i].selectable:
-                key = id(selecting), self._place(selecting, i)
-                known = classes.get(key, (selecting, 0, endpoints[i]))
-                classes[key] = selecting, known[1] | 1 << i, known[2]
-        self._egress_classes = tuple(classes.values())
-        self._egress_reach: dict[tuple[int, str], list[tuple[int, int]]] = {}
-        self._ingress_reach: dict[tuple[object, ...], int] = {}
+        self._reach = world.reach(family)
+        self._place = {
+            ref: place
+            for place, each in enumerate(self._reach.classes)
+            for ref in each.members
+            if each.kind != OUTSIDE and not each.sample.host_endpoint
+        }
+        self._rows_of: dict[int, int] = {}
+        self._own: dict[str, int] = {}
+        self._on_node: dict[str, int] = {}
+        self._known = 0
+        for row, source in enumerate(sources):
+            ref = world.endpoints.canonical(source)
+            endpoint = world.endpoints.find(ref)
+            place = self._place.get(ref)
+            if place is None:
+                continue
+            self._known |= 1 << row
+            self._rows_of[place] = self._rows_of.get(place, 0) | 1 << row
+            self._own[ref] = self._own.get(ref, 0) | 1 << row
+            if endpoint.node and not endpoint.selectable:
+                self._on_node[endpoint.node] = self._on_node.get(endpoint.node, 0) | 1 << row
+        self._spread: dict[int, int] = {}
 
     def column(self, column: Column) -> tuple[int, int]:
         """Return the rows that reach a column, and those that are left open."""
-        position = self._position.get(column.destination)
-        allowed = by_sets = 0
-        if position is not None and self._ordinary >> position & 1 and column.protocol in PROTOCOLS:
-            found = self._into(position, column) & self._out_to(position, column) | 1 << position
-            if self._straight:
-                by_sets = self._ordinary & self._row_bits
-                allowed = found & by_sets
-            else:
-                for row, place in enumerate(self._rows):
-                    by_sets |= (self._ordinary >> place & 1) << row
-                    allowed |= (self._ordinary & found) >> place << row & 1 << row
-        left_open = 0
-        for row in members(self._row_bits & ~by_sets):
+        endpoints = self._world.endpoints
+        ref = endpoints.canonical(column.destination)
+        place = self._place.get(ref)
+        if (
+            place is None
+            or column.protocol not in PROTOCOLS
+            or endpoints.service_at(ref, column.port, column.protocol) is not None
+        ):
+            return self._by_flows(column, (1 << len(self._sources)) - 1)
+        port = self._reach.ports.at(column.port, column.protocol)
+        part = next(part for part in self._reach.into[place] if part.ports & port)
+        allowed, left_open = self._expanded(part.allowed), self._expanded(part.left_open)
+        destination = endpoints.find(ref)
+        if destination.selectable or destination.host_network:
+            # A node, and what uses its network, always gets into its own pods; whether it is let out is another thing.
+            near = self._on_node.get(destination.node, 0)
+            allowed |= near
+            left_open = left_open & ~near | self._expanded(part.leaving) & near
+        own = self._own.get(ref, 0)
+        others = self._by_flows(column, ((1 << len(self._sources)) - 1) & ~self._known)
+        return allowed | own | others[0], left_open & ~own | others[1]
+
+    def _expanded(self, classes: int) -> int:
+        """The rows of a set of classes."""
+        if not classes:
+            return 0
+        rows = self._spread.get(classes)
+        if rows is None:
+            rows = 0
+            for place, bits in self._rows_of.items():
+                if classes >> place & 1:
+                    rows |= bits
+            self._spread[classes] = rows
+        return rows
+
+    def _by_flows(self, column: Column, rows: int) -> tuple[int, int]:
+        allowed = left_open = 0
+        for row in members(rows):
             flow = Flow(self._sources[row], column.destination, column.port, column.protocol, self._family)
             verdict = self._world.verdict(flow)
             allowed |= verdict.allowed << row
             left_open |= (verdict.action is Action.OPEN) << row
         return allowed, left_open
-
-    def _classes(self, direction: str) -> list[Selecting]:
-        """For each endpoint, the policies that select it; equal ones are one class and one object."""
-        by_endpoint: list[list[tuple[Tier, tuple[Policy, ...]]]] = [[] for _ in self._endpoints]
-        for tier in self._world.book.tiers(direction):
-            policies: list[list[Policy]] = [[] for _ in self._endpoints]
-            for policy in tier.policies:
-                for i in members(self._population.meant(policy.subject)):
-                    policies[i].append(policy)
-            for i, listed in enumerate(policies):
-                if listed:
-                    by_endpoint[i].append((tier, tuple(listed)))
-        return self._shared(by_endpoint)
-
-    @staticmethod
-    def _shared(by_endpoint: Iterable[list[tuple[Tier, tuple[Policy, ...]]]]) -> list[Selecting]:
-        known: dict[tuple[object, ...], Selecting] = {}
-        return [
-            known.setdefault(tuple((id(tier), tuple(map(id, policies))) for tier, policies in listed), tuple(listed))
-            for listed in by_endpoint
-        ]
-
-    def _into(self, position: int, column: Column) -> int:
-        destination: Endpoint = self._endpoints[position]
-        selecting = self._ingress[position]
-        names = tuple(sorted((key, tuple(sorted(numbers))) for key, numbers in destination.ports.items()))
-        key = (id(selecting), column.port, column.protocol, names, self._place(selecting, position))
-        found = self._ingress_reach.get(key)
-        if found is None:
-
-            def matching(rule: Rule) -> int:
-                if not (
-                    rule.matches_port(destination, column.port, column.protocol)
-                    and rule.matches_subject(destination, self._family)
-                    and rule.matches_source_port(destination, None, column.protocol)
-                    and self._family in rule.families
-                ):
-                    return 0
-                return self._population.peers(rule.peers)
-
-            found = self._ingress_reach[key] = sweep(selecting, self._population.everyone, matching)
-        return found
-
-    def _out_to(self, position: int, column: Column) -> int:
-        key = column.port, column.protocol
-        if key not in self._egress_reach:
-            self._egress_reach[key] = [
-                (bits, self._out_of(selecting, subject, *key)) for selecting, bits, subject in self._egress_classes
-            ]
-        found = 0
-        for bits, reached in self._egress_reach[key]:
-            if reached >> position & 1:
-                found |= bits
-        return found
-
-    def _out_of(self, selecting: Selecting, subject: Endpoint, port: int, protocol: str) -> int:
-        population, family = self._population, self._family
-
-        def matching(rule: Rule) -> int:
-            if not (
-                family in rule.families
-                and rule.matches_subject(subject, family)
-                and rule.matches_source_port(subject, None, protocol)
-            ):
-                return 0
-            return population.peers(rule.peers) & population.serving(rule, port, protocol)
-
-        return sweep(selecting, population.everyone, matching)
-
-    def _place(self, selecting: Selecting, position: int) -> tuple[int, ...]:
-        """What tells endpoints of one class apart: the sides of each set that a rule limits its subject to."""
-        bounds = self._bounds.get(id(selecting))
-        if bounds is None:
-            rules = [rule for _, policies in selecting for policy in policies for rule in policy.rules]
-            limits = {rule.subjects for rule in rules if rule.subjects}
-            limits |= {(e.only,) for rule in rules for e in (*rule.ports, *rule.not_ports) if e.only is not None}
-            bounds = self._bounds[id(selecting)] = tuple(self._population.peers(limit) for limit in limits)
-        return tuple(bits >> position & 1 for bits in bounds)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from grader.policy.kubernetes import compile_policies
 from grader.policy.model import EGRESS, INGRESS
+from grader.reachability.allpairs import all_ports
+from grader.reachability.classes import reads_of
 from grader.reachability.endpoints import Endpoints, target_port
 from grader.reachability.explain import explain_packet, service_hops
 from grader.reachability.judge import Packet, decide
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from grader.kube.model import Address, Objects
     from grader.policy.model import Endpoint
+    from grader.reachability.allpairs import Reach
     from grader.reachability.matrix import Column, Matrix
 
 
@@ -34,6 +37,7 @@ class World:
         self.objects = objects
         self.endpoints = Endpoints(objects, hosts or {})
         self.book = compile_policies(objects.policies)
+        self._reach: dict[int, Reach] = {}
 
     @property
     def family(self) -> int:
@@ -91,6 +95,14 @@ class World:
         """
         rows = self.endpoints.pods if sources is None else sources
         return all_pairs(self, rows, declared_columns(self) if columns is None else columns, family)
+
+    def reach(self, family: int = 4) -> Reach:
+        """Return all pairs at all ports, by classes; computed once."""
+        found = self._reach.get(family)
+        if found is None:
+            reads = reads_of(self.book)
+            found = self._reach[family] = all_ports(self.book, self.endpoints.everyone(), reads, family)
+        return found
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:
         """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""

@@ -1,0 +1,246 @@
+"""Endpoints that no rule of a rulebook can tell apart, as one class with one representative.
+
+Replicas of a workload differ in name, address and node. A rulebook reads a few label keys, a few names of ports and a
+few ranges of addresses; what agrees in those is one class, however many pods it has. Addresses outside fall into
+classes in the same way: the ranges that policies tell apart.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
+from typing import TYPE_CHECKING
+
+from grader.calico.selectors import Compare, Junction, Negation
+from grader.policy.model import AllOf, AnyOf, Block, Endpoint, Labelled, Named, Nodes, Not, Selected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from grader.calico.selectors import Expression
+    from grader.kube.model import LabelSelector, Network
+    from grader.policy.model import Match, Ports, Rulebook
+
+POD, NODE, OUTSIDE, HOST_NETWORK = "pod", "node", "outside", "host-network"
+"""Kinds of classes, in the order in which classes are numbered."""
+
+PortNames = tuple[tuple[str, str, tuple[int, ...]], ...]
+"""Name, protocol and numbers of those named ports that rules read."""
+
+
+@dataclass(slots=True)
+class Reads:
+    """What a rulebook reads of endpoints.
+
+    Attributes:
+        labels: keys of pods' labels.
+        calico: keys of the labels that Calico's selectors see.
+        nodes: keys of nodes' labels.
+        refs: endpoints that matches name one by one.
+        networks: ranges of addresses.
+        ports: entries of rules' ports.
+        names: named ports, with their protocol.
+    """
+
+    labels: set[str] = field(default_factory=set)
+    calico: set[str] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
+    refs: set[str] = field(default_factory=set)
+    networks: set[Network] = field(default_factory=set)
+    ports: dict[Ports, None] = field(default_factory=dict)
+    names: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, match: Match) -> None:
+        """Note what a match reads."""
+        match match:
+            case Selected():
+                self.labels.update(_keys(match.pods))
+            case Block():
+                self.networks.add(match.cidr)
+                self.networks.update(match.excepted)
+            case Labelled():
+                self.calico.update(_compared(match.expression))
+                self.networks.update(match.networks)
+            case Nodes():
+                self.nodes.update(_keys(match.selector))
+            case Named():
+                self.refs.update(match.refs)
+                self.networks.update(ip_network(address) for address in match.addresses)
+            case AnyOf() | AllOf():
+                for operand in match.operands:
+                    self.add(operand)
+            case Not():
+                self.add(match.operand)
+
+
+@dataclass(slots=True)
+class EndpointClass:
+    """Endpoints that rules treat alike.
+
+    Attributes:
+        kind: `POD`, `NODE`, `OUTSIDE` or `HOST_NETWORK`.
+        sample: one of them, or for ranges outside an address inside.
+        names: its named ports, as far as rules read them.
+        members: their references; for ranges outside, ranges in CIDR form.
+    """
+
+    kind: str
+    sample: Endpoint
+    names: PortNames = ()
+    members: list[str] = field(default_factory=list)
+
+
+def reads_of(book: Rulebook) -> Reads:
+    """Return what the rules of both directions read."""
+    reads = Reads()
+    # By identity first: equal tuples are often the same object, and hashing policies costs more than reading them.
+    matches: dict[int, tuple[Match, ...]] = {}
+    ports: dict[int, tuple[Ports, ...]] = {}
+    for tier in (*book.ingress, *book.egress):
+        for policy in tier.policies:
+            reads.add(policy.subject)
+            for rule in policy.rules:
+                matches[id(rule.peers)], matches[id(rule.subjects)] = rule.peers, rule.subjects
+                for entries in (rule.ports, rule.not_ports, rule.source_ports, rule.not_source_ports):
+                    ports[id(entries)] = entries
+    reads.ports.update((entry, None) for entries in ports.values() for entry in entries)
+    reads.names.update((entry.name, entry.protocol) for entry in reads.ports if entry.name)
+    for match in (
+        *(match for listed in matches.values() for match in listed),
+        *(entry.only for entry in reads.ports if entry.only is not None),
+    ):
+        reads.add(match)
+    return reads
+
+
+def _keys(selector: LabelSelector | None) -> Iterator[str]:
+    return iter(()) if selector is None else (requirement.key for requirement in selector.requirements)
+
+
+def _compared(expression: Expression) -> Iterator[str]:
+    match expression:
+        case Compare():
+            yield expression.key
+        case Negation():
+            yield from _compared(expression.operand)
+        case Junction():
+            for operand in expression.operands:
+                yield from _compared(operand)
+
+
+class Ranges:
+    """The line of addresses of one family, cut wherever a network begins or ends."""
+
+    def __init__(self, networks: Iterable[Network], family: int) -> None:
+        self._family = family
+        self._size = 1 << (32 if family == 4 else 128)
+        toggles: dict[int, int] = {0: 0}
+        own = sorted((network for network in networks if network.version == family), key=lambda n: n.network_address)
+        for number, network in enumerate(own):
+            low = int(network.network_address)
+            for place in (low, low + network.num_addresses):
+                toggles[place] = toggles.get(place, 0) ^ 1 << number
+        self._starts = sorted(place for place in toggles if place < self._size)
+        # Which networks hold a stretch: numbered, so that comparing them is comparing numbers.
+        self._signatures: list[int] = []
+        known: dict[int, int] = {}
+        inside = 0
+        for start in self._starts:
+            inside ^= toggles[start]
+            self._signatures.append(known.setdefault(inside, len(known)))
+
+    def signature(self, address: int) -> int:
+        """Return a number that two addresses share when the same networks hold them."""
+        return self._signatures[bisect_right(self._starts, address) - 1]
+
+    def stretches(self) -> dict[int, list[tuple[int, int]]]:
+        """Return for each signature its stretches of addresses, first and last."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for start, end, signature in zip(self._starts, [*self._starts[1:], self._size], self._signatures, strict=True):
+            parts = found.setdefault(signature, [])
+            if parts and parts[-1][1] == start - 1:
+                start = parts.pop()[0]  # noqa: PLW2901 - one stretch, cut by a network that ended where another began
+            parts.append((start, end - 1))
+        return found
+
+
+def classify(endpoints: Iterable[Endpoint], reads: Reads, family: int) -> tuple[EndpointClass, ...]:
+    """Return the classes of endpoints and of addresses outside, ordered by kind, then as first met."""
+    ranges = Ranges(reads.networks, family)
+    labels, calico, nodes = _Part(reads.labels), _Part(reads.calico), _Part(reads.nodes)
+    names: dict[int, PortNames] = {}
+    found: dict[tuple[object, ...], EndpointClass] = {}
+    known: set[int] = set()
+    for endpoint in endpoints:
+        port_key = names.get(id(endpoint.ports))
+        if port_key is None:
+            port_key = names[id(endpoint.ports)] = _port_names(endpoint.ports, reads.names)
+        place = -1
+        for address in endpoint.addresses:
+            if address.version == family:
+                number = int(address)
+                known.add(number)
+                place = ranges.signature(number)
+                break
+        key = (
+            endpoint.selectable,
+            endpoint.host_network,
+            endpoint.namespace,
+            labels.of(endpoint.labels),
+            calico.of(endpoint.calico),
+            nodes.of(endpoint.node_labels),
+            endpoint.host_endpoint,
+            port_key,
+            place,
+            endpoint.ref if endpoint.ref in reads.refs else "",
+        )
+        one = found.get(key)
+        if one is None:
+            one = found[key] = EndpointClass(_kind(endpoint), endpoint, port_key)
+        one.members.append(endpoint.ref)
+    order = (POD, NODE, OUTSIDE, HOST_NETWORK)
+    return tuple(sorted([*found.values(), *_outside(ranges, family, known)], key=lambda each: order.index(each.kind)))
+
+
+class _Part:
+    """The labels of some keys; asked once for labels that are one object, as those of one template are."""
+
+    def __init__(self, keys: set[str]) -> None:
+        self._keys = sorted(keys)
+        self._known: dict[int, tuple[str | None, ...]] = {}
+
+    def of(self, labels: Mapping[str, str] | None) -> tuple[str | None, ...] | None:
+        if labels is None:
+            return None
+        known = self._known.get(id(labels))
+        if known is None:
+            known = self._known[id(labels)] = tuple(map(labels.get, self._keys))
+        return known
+
+
+def _kind(endpoint: Endpoint) -> str:
+    if endpoint.selectable:
+        return POD
+    if endpoint.host_network:
+        return HOST_NETWORK
+    return NODE if endpoint.node else OUTSIDE
+
+
+def _port_names(ports: Mapping[tuple[str, str], frozenset[int]], wanted: set[tuple[str, str]]) -> PortNames:
+    return tuple(sorted((*key, tuple(sorted(numbers))) for key, numbers in ports.items() if key in wanted))
+
+
+def _outside(ranges: Ranges, family: int, known: set[int]) -> Iterator[EndpointClass]:
+    """A class for each set of networks that holds addresses which are no endpoint's."""
+    to_address = IPv4Address if family == 4 else IPv6Address
+    for stretches in ranges.stretches().values():
+        free = [(low, high) for low, high in stretches if low != high or low not in known]
+        if free:
+            sample = to_address(next((n for low, high in free for n in (low, high) if n not in known), free[0][0]))
+            members = [
+                str(network)
+                for low, high in free
+                for network in summarize_address_range(to_address(low), to_address(high))
+            ]
+            yield EndpointClass(OUTSIDE, Endpoint(f"ip:{sample}", addresses=(sample,)), (), members)
