@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from grader.kube.fields import is_number
-from grader.kube.model import Namespace, Node, Service, ServicePort
+from grader.kube.model import ContainerPort, EndpointSlice, Namespace, Node, Service, ServiceAccount, ServicePort
 from grader.kube.pods import read_address
 
 if TYPE_CHECKING:
@@ -59,6 +59,38 @@ def read_service(manifest: Mapping[str, Any], namespace: str, name: str, origin:
         ports=tuple(_read_port(entry, f"spec.ports[{index}]", problems) for index, entry in enumerate(ports)),
         headless=headless,
         origin=origin,
+    )
+
+
+def read_service_account(manifest: Mapping[str, Any], namespace: str, name: str, problems: Problems) -> ServiceAccount:
+    """Return the service account with its labels."""
+    metadata = problems.mapping(manifest.get("metadata"), "metadata")
+    return ServiceAccount(namespace, name, problems.labels(metadata.get("labels"), "metadata.labels"))
+
+
+def read_slice(manifest: Mapping[str, Any], namespace: str, name: str, problems: Problems) -> EndpointSlice:
+    """Return the slice with every address, ready or not; it belongs to the Service that its label names."""
+    metadata = problems.mapping(manifest.get("metadata"), "metadata")
+    labels = problems.labels(metadata.get("labels"), "metadata.labels")
+    ports = []
+    for index, value in enumerate(problems.sequence(manifest.get("ports"), "ports")):
+        fields = problems.mapping(value, f"ports[{index}]")
+        number = problems.port(fields["port"], f"ports[{index}].port") if fields.get("port") is not None else 0
+        protocol = problems.protocol(fields.get("protocol"), f"ports[{index}].protocol")
+        ports.append(ContainerPort(number, protocol, problems.text(fields.get("name"), f"ports[{index}].name")))
+    addresses = []
+    if manifest.get("addressType") != "FQDN":
+        for index, value in enumerate(problems.sequence(manifest.get("endpoints"), "endpoints")):
+            path = f"endpoints[{index}].addresses"
+            fields = problems.mapping(value, f"endpoints[{index}]")
+            listed = problems.sequence(fields.get("addresses"), path)
+            addresses += [read_address(entry, path, problems) for entry in listed]
+    return EndpointSlice(
+        namespace=namespace,
+        name=name,
+        service=labels.get("kubernetes.io/service-name", ""),
+        addresses=tuple(address for address in addresses if address is not None),
+        ports=tuple(ports),
     )
 
 

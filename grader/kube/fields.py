@@ -26,10 +26,11 @@ BAD_PORT = "must be between 1 and 65535, inclusive"
 
 
 class Problems:
-    """What is wrong with one object, in the order of discovery."""
+    """What is wrong with one object, in the order of discovery; `any_names` takes names that no API server would."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, any_names: bool = False) -> None:
         self.found: list[str] = []
+        self.any_names = any_names
 
     def invalid(self, path: str, value: object, why: str) -> None:
         """Note a value that the API refuses."""
@@ -129,7 +130,7 @@ class Problems:
         if not name:
             if value is None or value == "":
                 self.required(path, "name or generateName is required")
-        elif not valid_name(name):
+        elif not self.any_names and not valid_name(name):
             self.invalid(path, name, BAD_NAME)
         return name
 

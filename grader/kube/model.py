@@ -13,6 +13,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from grader.calico.model import (
+        CalicoPolicy,
+        CalicoTier,
+        FelixConfiguration,
+        HostEndpoint,
+        IPPool,
+        NetworkSet,
+        Profile,
+    )
+    from grader.kube.cluster_model import ClusterPolicy
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
@@ -211,6 +222,26 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """A service account: Calico's selectors see its labels."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    """Addresses behind a Service, and the ports there; a port of 0 is every one."""
+
+    namespace: str
+    name: str
+    service: str
+    addresses: tuple[Address, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Objects:
     """Everything that was parsed from a snapshot, sorted by namespace and name.
 
@@ -223,3 +254,18 @@ class Objects:
     nodes: tuple[Node, ...] = ()
     policies: tuple[NetworkPolicy, ...] = ()
     passed_over: Mapping[str, int] = field(default_factory=dict, hash=False)
+    service_accounts: tuple[ServiceAccount, ...] = ()
+    endpoint_slices: tuple[EndpointSlice, ...] = ()
+    cluster_policies: tuple[ClusterPolicy, ...] = ()
+    calico_policies: tuple[CalicoPolicy, ...] = ()
+    tiers: tuple[CalicoTier, ...] = ()
+    network_sets: tuple[NetworkSet, ...] = ()
+    host_endpoints: tuple[HostEndpoint, ...] = ()
+    profiles: tuple[Profile, ...] = ()
+    ip_pools: tuple[IPPool, ...] = ()
+    felix: tuple[FelixConfiguration, ...] = ()
+
+    @property
+    def is_calico(self) -> bool:
+        """Whether Calico's own objects are among them: then Calico is what enforces every policy."""
+        return bool(self.calico_policies or self.tiers or self.network_sets or self.host_endpoints or self.profiles)

@@ -7,12 +7,38 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from content.errors import BrokenContentError, Defect
-from grader.kube.core import NAME_LABEL, read_namespace, read_node, read_service
+from grader.calico.model import (
+    CalicoPolicy,
+    CalicoTier,
+    FelixConfiguration,
+    HostEndpoint,
+    IPPool,
+    NetworkSet,
+    Profile,
+)
+from grader.calico.parse import KINDS as CALICO_KINDS
+from grader.calico.parse import NAMESPACED as CALICO_NAMESPACED
+from grader.calico.parse import VERSIONS as CALICO_VERSIONS
+from grader.calico.parse import read_calico
+from grader.kube.cluster_model import ClusterPolicy
+from grader.kube.cluster_policies import KINDS as CLUSTER_KINDS
+from grader.kube.cluster_policies import read_cluster_policy
+from grader.kube.core import NAME_LABEL, read_namespace, read_node, read_service, read_service_account, read_slice
 from grader.kube.fields import Problems, quote
-from grader.kube.model import Namespace, NetworkPolicy, Node, Objects, Origin, Pod, Service
+from grader.kube.model import (
+    EndpointSlice,
+    Namespace,
+    NetworkPolicy,
+    Node,
+    Objects,
+    Origin,
+    Pod,
+    Service,
+    ServiceAccount,
+)
 from grader.kube.pods import MAX_STAND_INS, Owner, Workload, read_owner, read_pod, read_workload, top_owner
 from grader.kube.policies import read_policy
 
@@ -21,7 +47,9 @@ if TYPE_CHECKING:
 
     from grader.ports import Manifest
 
-_CLUSTER_WIDE = {"v1/Namespace", "v1/Node"}
+_CALICO = {f"{version}/{kind}" for version in CALICO_VERSIONS for kind in CALICO_KINDS}
+_SLICE = "discovery.k8s.io/v1/EndpointSlice"
+_POLICY = "networking.k8s.io/v1/NetworkPolicy"
 _WORKLOADS = {
     "v1/ReplicationController",
     "apps/v1/Deployment",
@@ -31,12 +59,28 @@ _WORKLOADS = {
     "batch/v1/Job",
     "batch/v1/CronJob",
 }
-_READ = {*_CLUSTER_WIDE, *_WORKLOADS, "v1/Pod", "v1/Service", "networking.k8s.io/v1/NetworkPolicy"}
+_READ = {
+    "v1/Namespace",
+    "v1/Node",
+    *_WORKLOADS,
+    *_CALICO,
+    *CLUSTER_KINDS,
+    "v1/Pod",
+    "v1/Service",
+    "v1/ServiceAccount",
+    _SLICE,
+    _POLICY,
+}
+_Kept = TypeVar("_Kept")
 _OLD_GROUPS = {"extensions", "apps", "batch", "networking.k8s.io"}
 
 
 def read_objects(
-    manifests: Iterable[Manifest], *, default_namespace: str = "default", origins: Iterable[Origin] = ()
+    manifests: Iterable[Manifest],
+    *,
+    default_namespace: str = "default",
+    origins: Iterable[Origin] = (),
+    any_names: bool = False,
 ) -> Objects:
     """Parse every object that decides traffic.
 
@@ -47,11 +91,12 @@ def read_objects(
         manifests: objects as JSON gives them; lists (`kind: List`, `PodList`) are taken apart.
         default_namespace: for objects that name none.
         origins: where each manifest came from, in the same order; may be shorter.
+        any_names: take names that no API server would: recorded cases of other tools have such.
 
     Raises:
         content.errors.BrokenContentError: an object that the API would refuse, by kind, name and field path.
     """
-    reading = _Reading(default_namespace)
+    reading = _Reading(default_namespace, any_names=any_names)
     for manifest, origin in zip(manifests, chain(origins, repeat(Origin()))):  # noqa: B905 - the second never ends
         for single in _unfold(manifest):
             reading.add(single, origin)
@@ -76,8 +121,9 @@ def _unfold(manifest: Manifest) -> Iterator[Manifest]:
 class _Reading:
     """One pass over the objects of a snapshot."""
 
-    def __init__(self, default_namespace: str) -> None:
+    def __init__(self, default_namespace: str, *, any_names: bool) -> None:
         self.default_namespace = default_namespace
+        self.any_names = any_names
         self.defects: list[Defect] = []
         self.namespaces: dict[str, Namespace] = {}
         self.nodes: dict[str, Node] = {}
@@ -85,11 +131,12 @@ class _Reading:
         self.services: dict[tuple[str, str], Service] = {}
         self.policies: dict[tuple[str, str], NetworkPolicy] = {}
         self.workloads: dict[tuple[str, str, str], Workload] = {}
+        self.others: dict[tuple[type, str, str, str], Any] = {}
         self.used: set[str] = set()
         self.passed_over: Counter[str] = Counter()
 
     def add(self, manifest: Any, origin: Origin) -> None:  # noqa: ANN401 - a stranger's file may hold anything
-        problems = Problems()
+        problems = Problems(any_names=self.any_names)
         fields: Mapping[str, Any] = manifest if isinstance(manifest, Mapping) else {}
         if fields is not manifest:
             problems.found.append(f"{quote(manifest)} is no Kubernetes object: it must be a mapping of fields")
@@ -118,27 +165,49 @@ class _Reading:
         self.passed_over[f"{kind}.{group}" if group else kind] += 1
 
     def _read(self, key: str, fields: Mapping[str, Any], name: str, origin: Origin, problems: Problems) -> None:
+        kind = key.rpartition("/")[2]
         if key == "v1/Namespace":
             self.namespaces[name] = read_namespace(fields, name, origin, problems)
-            return
-        if key == "v1/Node":
+        elif key == "v1/Node":
             self.nodes[name] = read_node(fields, name, problems)
-            return
-        metadata = problems.mapping(fields.get("metadata"), "metadata")
-        namespace = self.default_namespace
-        if metadata.get("namespace"):
-            namespace = problems.name(metadata["namespace"], "metadata.namespace")
-        self.used.add(namespace)
+        elif key in CLUSTER_KINDS:
+            self._keep(read_cluster_policy(kind, fields, name, origin, problems), kind)
+        elif key in _CALICO and kind not in CALICO_NAMESPACED:
+            self._keep(read_calico(kind, fields, "", name, origin, problems), kind)
+        else:
+            metadata = problems.mapping(fields.get("metadata"), "metadata")
+            namespace = self.default_namespace
+            if metadata.get("namespace"):
+                namespace = problems.name(metadata["namespace"], "metadata.namespace")
+            self.used.add(namespace)
+            self._read_namespaced(key, fields, namespace, name, origin, problems)
+
+    def _read_namespaced(
+        self, key: str, fields: Mapping[str, Any], namespace: str, name: str, origin: Origin, problems: Problems
+    ) -> None:
+        kind = key.rpartition("/")[2]
         if key == "v1/Pod":
             pod = read_pod(fields, namespace, name, origin, problems)
             self.pods[namespace, name] = pod, read_owner(fields, problems)
         elif key == "v1/Service":
             self.services[namespace, name] = read_service(fields, namespace, name, origin, problems)
-        elif key == "networking.k8s.io/v1/NetworkPolicy":
+        elif key == _POLICY:
             self.policies[namespace, name] = read_policy(fields, namespace, name, origin, problems)
+        elif key == "v1/ServiceAccount":
+            self._keep(read_service_account(fields, namespace, name, problems), kind, namespace)
+        elif key == _SLICE:
+            self._keep(read_slice(fields, namespace, name, problems), kind, namespace)
+        elif key in _CALICO:
+            self._keep(read_calico(kind, fields, namespace, name, origin, problems), kind, namespace)
         else:
-            kind = key.rpartition("/")[2]
             self.workloads[kind, namespace, name] = read_workload(fields, namespace, name, origin, problems, kind=kind)
+
+    def _keep(self, found: Any, kind: str, namespace: str = "") -> None:  # noqa: ANN401 - of any kind that has a name
+        self.others[type(found), kind, namespace, found.name] = found
+
+    def _kept(self, sort: type[_Kept]) -> tuple[_Kept, ...]:
+        keys = sorted(key[1:] for key in self.others if key[0] is sort)
+        return tuple(self.others[sort, *key] for key in keys)
 
     def finish(self) -> Objects:
         for name in self.used - self.namespaces.keys():
@@ -150,6 +219,16 @@ class _Reading:
             nodes=tuple(self.nodes[name] for name in sorted(self.nodes)),
             policies=tuple(self.policies[key] for key in sorted(self.policies)),
             passed_over=dict(sorted(self.passed_over.items())),
+            service_accounts=self._kept(ServiceAccount),
+            endpoint_slices=self._kept(EndpointSlice),
+            cluster_policies=self._kept(ClusterPolicy),
+            calico_policies=self._kept(CalicoPolicy),
+            tiers=self._kept(CalicoTier),
+            network_sets=self._kept(NetworkSet),
+            host_endpoints=self._kept(HostEndpoint),
+            profiles=self._kept(Profile),
+            ip_pools=self._kept(IPPool),
+            felix=self._kept(FelixConfiguration),
         )
 
     def _owned_pods(self) -> tuple[Pod, ...]:
