@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 output_option = click.option(
     "--output",
@@ -24,6 +25,20 @@ output_option = click.option(
     show_default=True,
     help="Form of the data on standard output.",
 )
+
+
+def output_as(*forms: str) -> Callable[[F], F]:
+    """The option `--output` for a command that has these forms, the first of them by default."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        help="Form of the data on standard output.",
+    )
+
+
 report_option = click.option(
     "--output",
     "-o",

@@ -187,12 +187,12 @@ def test_explain_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_policies_that_are_not_judged_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "app" / "calico.yaml").write_text(
-        "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}}\n---\n"
+        "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: g}}\n---\n"
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"
     )
     code, _, err = reach(capsys, "matrix", folder / "app")
     assert code == 0
-    assert err == "note: not judged, although they may decide traffic: 1 GlobalNetworkPolicy.projectcalico.org\n"
+    assert err == "note: not judged, although they may decide traffic: 1 CiliumNetworkPolicy.cilium.io\n"
 
 
 def test_standard_input(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ def test_check_of_an_archive_that_unpacks_without_end(
         (("explain", "nobody", "web", "{}/shop.yaml"), "no pod, workload or Service nobody"),
         (("explain", "client", "web:99999", "{}/shop.yaml"), "99999 is no port"),
         (("check", "{}/none.json"), "none.json is not there"),
-        (("matrix",), "PATH"),
+        (("matrix",), "nothing to read"),
     ],
 )
 def test_wrong_use(folder: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str) -> None:

@@ -1,7 +1,9 @@
 """`netdojo reach`: who reaches whom and why, computed from manifests; nothing runs.
 
 - `inputs`   what every command reads: paths, standard input, or a live cluster
-- `matrix`, `explain`, `check`: one command each
+- `live`     a live cluster's objects, by kubectl
+- `change`   objects as they would be after a change
+- `matrix`, `explain`, `diff`, `check`: one command each
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import click
 
 from tui.commands.reach.check import check as check_command
+from tui.commands.reach.diff import diff as diff_command
 from tui.commands.reach.explain import explain as explain_command
 from tui.commands.reach.matrix import matrix as matrix_command
 
@@ -25,5 +28,5 @@ def reach() -> None:
     """
 
 
-for _command in (matrix_command, explain_command, check_command):
+for _command in (matrix_command, explain_command, diff_command, check_command):
     reach.add_command(_command)

@@ -76,8 +76,8 @@ def read(paths: Iterable[str], context: str | None = None, *, keep_going: bool =
     return found + [(item, Origin(file, line)) for item, file, line in read_located(names, skipped=skipped)]
 
 
-def parse(located: Located, namespace: str, *, keep_going: bool = False) -> Objects:
-    """Return the parsed objects; see `read_world`."""
+def parse(located: Located, namespace: str, *, keep_going: bool = False, quiet: bool = False) -> Objects:
+    """Return the parsed objects; see `read_world`. `quiet`: without a note on kinds that are not judged."""
     from grader.kube.parse import read_objects
 
     if keep_going:
@@ -86,7 +86,7 @@ def parse(located: Located, namespace: str, *, keep_going: bool = False) -> Obje
         (item for item, _ in located), default_namespace=namespace, origins=(origin for _, origin in located)
     )
     ignored = {kind: count for kind, count in parsed.passed_over.items() if _decides(kind)}
-    if ignored:
+    if ignored and not quiet:
         listed = ", ".join(f"{count} {kind}" for kind, count in ignored.items())
         click.echo(f"note: not judged, although they may decide traffic: {listed}", err=True)
     return parsed

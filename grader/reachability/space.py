@@ -1,0 +1,269 @@
+"""Several worlds side by side: groups of endpoints that are alike in each, and ports that no rule of any tells apart.
+
+A verdict on one pair of two groups is the verdict on every pair, so that whole clusters are compared by a few cells.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from grader.kube.fields import PROTOCOLS
+from grader.policy.model import EGRESS, INGRESS
+from grader.reachability.allpairs import all_ports
+from grader.reachability.bits import members
+from grader.reachability.classes import OUTSIDE, POD, Reads, reads_of
+from grader.reachability.portclasses import LAST, Interval
+from grader.reachability.verdict import Flow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from grader.policy.model import Policy, Rulebook, Tier
+    from grader.reachability.allpairs import Reach
+    from grader.reachability.bits import Bits
+    from grader.reachability.classes import EndpointClass
+    from grader.reachability.world import World
+
+PING = Interval("ICMP", 0, 0)
+EXAMPLES = ("198.51.100.1", "2001:db8:ffff::1")
+"""Addresses for documentation (RFC 5737, RFC 3849): the first choice to stand for a range."""
+MOST_PINGS = 20_000
+"""Pairs of groups: ICMP is judged pair by pair, and with more of them it is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Endpoints that are alike in every world of a space.
+
+    Attributes:
+        number: its place in the space, and its bit in sets of groups.
+        members: their names in flows; for addresses outside, their ranges.
+        asked: at most two of them, on different nodes where possible, that are judged for all.
+        kind: as in `classes`; of the first world that has them.
+        places: its class in each world; None where a world has no such endpoint.
+    """
+
+    number: int
+    members: tuple[str, ...]
+    asked: tuple[str, ...]
+    kind: str
+    places: tuple[int | None, ...]
+
+    @property
+    def outside(self) -> bool:
+        """True for ranges of addresses that nothing of the cluster has."""
+        return self.kind == OUTSIDE and self.asked[0].startswith("ip:")
+
+    @property
+    def size(self) -> int:
+        """How many endpoints it counts as; addresses outside that are alike count as one."""
+        return 1 if self.outside else len(self.members)
+
+
+class Space:
+    """Worlds side by side in one IP family.
+
+    Services are judged at the pods behind them. Attributes: `worlds`, `family`, `groups`, and `intervals`, in order;
+    ICMP is the last of them unless there are too many groups (`MOST_PINGS`).
+    """
+
+    def __init__(self, worlds: Sequence[World], family: int) -> None:
+        self.worlds, self.family = tuple(worlds), family
+        self._reaches = _reaches(worlds, family)
+        self._nodes = [{end.ref: end.node for end in world.endpoints.everyone()} for world in worlds]
+        self.groups = tuple(map(self._with_example, _groups(self._reaches, self._nodes)))
+        self.everyone: Bits = (1 << len(self.groups)) - 1
+        ping = (PING,) if len(self.groups) ** 2 <= MOST_PINGS else ()
+        self.intervals = (*_intervals(self._reaches), *ping)
+
+    def _with_example(self, group: Group) -> Group:
+        """Ranges outside with an address that reads like one."""
+        if not group.outside:
+            return group
+        ranges = [ip_network(member) for member in group.members]
+        likely = [address for text in EXAMPLES if any((address := ip_address(text)) in each for each in ranges)]
+        likely += [each[1] for each in ranges[:1] if each.num_addresses > 2]
+        free = (f"ip:{address}" for address in likely)
+        nicer = (ref for ref in free if all(world.endpoints.canonical(ref) == ref for world in self.worlds))
+        return replace(group, asked=(next(nicer, group.asked[0]),))
+
+    def open(self, world: int) -> list[list[Bits]]:
+        """Return for each group of destinations, for each interval, the groups of sources that get there.
+
+        What has no pair of two different endpoints (`pair`) is left out.
+        """
+        reach = self._reaches[world]
+        spread = _Spread(self.groups, world)
+        classes = [(i, reach.ports.at(each.low, each.protocol)) for i, each in self._numbered()]
+        found: list[list[Bits]] = []
+        for group in self.groups:
+            row = [0] * len(self.intervals)
+            found.append(row)
+            place = group.places[world]
+            if place is None:
+                continue
+            real = self._real(group, world)
+            for i, port in classes:
+                part = next(part for part in reach.into[place] if part.ports & port)
+                row[i] = spread.groups(part.allowed) & real
+            by_flow = real if reach.classes[place].sample.host_endpoint else real & spread.hosts(reach)
+            self._judge(world, group, by_flow, [i for i, _ in classes], row)
+            self._judge(world, group, real, [i for i, each in enumerate(self.intervals) if each == PING], row)
+        return found
+
+    def pair(self, sources: Group, destinations: Group, world: int) -> tuple[str, str] | None:
+        """Return two endpoints that stand for two groups; None where there is no such pair.
+
+        Never an endpoint and itself, nor a node and a pod that it runs: those always pass.
+        """
+        nodes = self._nodes[world]
+        for source in sources.asked:
+            for destination in destinations.asked:
+                home = nodes.get(source, "") if self._runs_pods(sources, world) else ""
+                if source != destination and not (home and home == nodes.get(destination)):
+                    return source, destination
+        return None
+
+    def _runs_pods(self, group: Group, world: int) -> bool:
+        """Tell whether it is nodes, or what uses their network, in a world."""
+        place = group.places[world]
+        return not group.outside and place is not None and self._reaches[world].classes[place].kind != POD
+
+    def _numbered(self) -> Iterator[tuple[int, Interval]]:
+        return ((i, each) for i, each in enumerate(self.intervals) if each != PING)
+
+    def always(self, destinations: Group, world: int) -> Bits:
+        """Return the groups of sources whose every pair with these destinations passes whatever the policies say."""
+        if destinations.places[world] is None:
+            return 0
+        found = 0
+        for group in self.groups:
+            if group.places[world] is None:
+                continue
+            if group is destinations or self._runs_pods(group, world):
+                found |= (self.pair(group, destinations, world) is None) << group.number
+        return found
+
+    def _real(self, destinations: Group, world: int) -> Bits:
+        """The groups of sources that have a pair with these destinations, both being in a world."""
+        found = 0
+        for group in self.groups:
+            if group.places[world] is not None and not (group.outside and destinations.outside):
+                found |= 1 << group.number
+        return found & ~self.always(destinations, world)
+
+    def _judge(self, world: int, group: Group, sources: Bits, columns: Iterable[int], row: list[Bits]) -> None:
+        """Judge flow by flow what classes do not know."""
+        for column in columns:
+            interval = self.intervals[column]
+            for number in members(sources):
+                pair = self.pair(self.groups[number], group, world)
+                if pair is not None:
+                    flow = Flow(*pair, interval.low, interval.protocol, self.family)
+                    allowed = self.worlds[world].verdict(flow).allowed
+                    row[column] = row[column] & ~(1 << number) | allowed << number
+
+
+class _Spread:
+    """Sets of one world's classes as sets of groups."""
+
+    def __init__(self, groups: Sequence[Group], world: int) -> None:
+        self._by_class: dict[int, Bits] = {}
+        for group in groups:
+            place = group.places[world]
+            if place is not None:
+                self._by_class[place] = self._by_class.get(place, 0) | 1 << group.number
+        self._known: dict[Bits, Bits] = {}
+
+    def groups(self, classes: Bits) -> Bits:
+        found = self._known.get(classes)
+        if found is None:
+            found = 0
+            for place in members(classes):
+                found |= self._by_class.get(place, 0)
+            self._known[classes] = found
+        return found
+
+    def hosts(self, reach: Reach) -> Bits:
+        """Those that host endpoints judge."""
+        return self.groups(sum(1 << i for i, each in enumerate(reach.classes) if each.sample.host_endpoint))
+
+
+def policies_of(book: Rulebook) -> Iterator[tuple[str, Tier, Policy]]:
+    """Yield every policy with its direction and tier, those of host endpoints' own chains last."""
+    for direction in (INGRESS, EGRESS):
+        host = book.host(direction)
+        for tier in (*book.tiers(direction), *host.untracked, *host.before_nat, *host.forwarded):
+            for policy in tier.policies:
+                yield direction, tier, policy
+
+
+def declared_ports(world: World, ref: str) -> list[tuple[int, str]]:
+    """Return number and protocol of what a pod declares."""
+    namespace, _, name = ref.partition("/")
+    pods = world.objects.pods
+    place = bisect_left(pods, (namespace, name), key=lambda pod: (pod.namespace, pod.name))
+    if place == len(pods) or pods[place].ref != ref:
+        return []
+    return [(port.number, port.protocol) for port in pods[place].ports]
+
+
+def _reaches(worlds: Sequence[World], family: int) -> list[Reach]:
+    if len(worlds) == 1:
+        return [worlds[0].reach(family)]
+    reads = Reads()
+    for world in worlds:
+        found = reads_of(world.book)
+        for mine, more in (
+            (reads.labels, found.labels),
+            (reads.calico, found.calico),
+            (reads.nodes, found.nodes),
+            (reads.refs, found.refs),
+            (reads.names, found.names),
+        ):
+            mine.update(more)  # type: ignore[arg-type] # pairs of the same field, so of the same type
+        reads.networks.update(found.networks)
+        reads.ports.update(found.ports)
+    return [all_ports(world.book, world.endpoints.everyone(), reads, family) for world in worlds]
+
+
+def _groups(reaches: Sequence[Reach], nodes: Sequence[Mapping[str, str]]) -> Iterator[Group]:
+    places: dict[str | tuple[str, ...], list[int | None]] = {}
+    for world, reach in enumerate(reaches):
+        for place, one in enumerate(reach.classes):
+            for key in _keys(one):
+                places.setdefault(key, [None] * len(reaches))[world] = place
+    alike: dict[tuple[int | None, ...], list[str | tuple[str, ...]]] = {}
+    for key, found in places.items():
+        alike.setdefault(tuple(found), []).append(key)
+    for number, (key_places, keys) in enumerate(alike.items()):
+        world = next(i for i, place in enumerate(key_places) if place is not None)
+        one = reaches[world].classes[key_places[world] or 0]
+        first = keys[0]
+        if isinstance(first, tuple):
+            yield Group(number, first, (one.sample.ref,), one.kind, key_places)
+            continue
+        refs = sorted(key for key in keys if isinstance(key, str))
+        homes = [[by_ref.get(ref) for by_ref in nodes] for ref in refs]
+        other = next((i for i, home in enumerate(homes) if home != homes[0]), 1)
+        yield Group(number, tuple(refs), (refs[0], *refs[other : other + 1]), one.kind, key_places)
+
+
+def _keys(one: EndpointClass) -> Iterable[str | tuple[str, ...]]:
+    """Endpoints by name; a set of ranges outside is one thing."""
+    return [tuple(one.members)] if one.sample.ref.startswith("ip:") else one.members
+
+
+def _intervals(reaches: Sequence[Reach]) -> Iterator[Interval]:
+    cuts: dict[str, set[int]] = {protocol: {1, LAST + 1} for protocol in PROTOCOLS}
+    for reach in reaches:
+        for number in members(reach.ports.everything):
+            for each in reach.ports.intervals(1 << number):
+                cuts[each.protocol] |= {each.low, each.high + 1}
+    for protocol in PROTOCOLS:
+        for low, high in pairwise(sorted(cuts[protocol])):
+            yield Interval(protocol, low, high - 1)

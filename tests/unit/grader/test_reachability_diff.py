@@ -1,0 +1,207 @@
+"""Differences between two worlds: a table of changes, and the law that a difference is exactly what changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from grader.kube.parse import read_objects
+from grader.reachability.diff import difference
+from grader.reachability.verdict import Flow
+from grader.reachability.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grader.reachability.diff import Change
+
+Manifest = dict[str, Any]
+OPEN_TO_SHOP = "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {}}], ports: [{port: 5432}]}]}"
+CLOSED = "{podSelector: {matchLabels: {app: db}}}"
+RANGE = "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}"
+NAMED = "{podSelector: {}, ingress: [{ports: [{port: http}]}]}"
+MUTE = "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}]}"
+
+
+def told(changes: tuple[Change, ...]) -> set[tuple[tuple[str, ...], tuple[str, ...], str]]:
+    def names(groups: Any) -> tuple[str, ...]:
+        return tuple(sorted(member for group in groups for member in group.members))
+
+    return {(names(c.where.sources), names(c.where.destinations), " ".join(map(str, c.where.ports))) for c in changes}
+
+
+def test_of_equal_worlds_is_empty(shop: Callable[..., World]) -> None:
+    found = difference(shop(OPEN_TO_SHOP), shop(OPEN_TO_SHOP))
+    assert (found.changes, found.added, found.removed) == ((), (), ())
+
+
+def test_one_more_policy_opens_one_rectangle(shop: Callable[..., World]) -> None:
+    found = difference(shop(CLOSED), shop(CLOSED, OPEN_TO_SHOP))
+    assert told(found.opened) == {(("shop/new", "shop/web"), ("shop/db",), "TCP/5432")}
+    assert found.closed == ()
+    (change,) = found.opened
+    assert (change.where.pairs, change.where.flows) == (2, 2)
+    assert (change.before.allowed, change.after.allowed) == (False, True)  # type: ignore[union-attr]
+    assert change.where.witness.port == 5432
+
+
+def test_what_opens_one_way_closes_the_other(shop: Callable[..., World]) -> None:
+    there, back = (difference(*worlds) for worlds in ((shop(RANGE), shop(NAMED)), (shop(NAMED), shop(RANGE))))
+    assert told(there.opened) == told(back.closed) != set()
+    assert told(there.closed) == told(back.opened) != set()
+
+
+def test_a_range_is_told_from_the_rest(shop: Callable[..., World]) -> None:
+    (change,) = difference(shop(CLOSED), shop(RANGE)).opened
+    (source,) = change.where.sources
+    assert (source.members, source.outside, change.where.pairs) == (("192.0.2.0/24",), True, 1)
+    assert change.where.witness == Flow("ip:192.0.2.1", "shop/db", 5432, "TCP", 4)
+
+
+def test_pods_that_come_and_go() -> None:
+    def pods(*names: str) -> World:
+        manifests = [
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "a"}} for name in names
+        ]
+        return World(read_objects(manifests))
+
+    found = difference(pods("x", "y"), pods("y", "z"))
+    assert (found.added, found.removed) == (("a/z",), ("a/x",))
+    assert ("a/z",) in {group[0] for group in told(found.opened)}
+    assert ("a/x",) in {group[0] for group in told(found.closed)}
+    gone = next(change for change in found.closed if change.where.sources[0].members == ("a/x",))
+    assert gone.after is None
+    assert gone.before is not None
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_changed_label_moves_a_pod(shop: Callable[..., World], family: int) -> None:
+    old = shop(MUTE)
+    pods = tuple(p if p.name != "guest" else type(p)(p.namespace, p.name, {"app": "x"}) for p in old.objects.pods)
+    new = World(type(old.objects)(**{**_fields(old.objects), "pods": pods}))
+    assert difference(old, new, family).closed == ()
+
+
+def _fields(objects: Any) -> dict[str, Any]:
+    return {name: getattr(objects, name) for name in objects.__slots__}
+
+
+labels = st.dictionaries(st.sampled_from("xy"), st.sampled_from("12"), max_size=2)
+selector = st.one_of(st.just({}), labels.map(lambda found: {"matchLabels": found}))
+peer = st.one_of(
+    selector.map(lambda found: {"podSelector": found}),
+    selector.map(lambda found: {"namespaceSelector": found}),
+    st.sampled_from(["10.0.0.0/30", "10.0.0.2/32", "192.0.2.0/24", "0.0.0.0/0"]).map(
+        lambda cidr: {"ipBlock": {"cidr": cidr}}
+    ),
+)
+port = st.sampled_from([{"port": 80}, {"port": "http"}, {"port": 79, "endPort": 81}, {"protocol": "UDP"}])
+
+
+def rule(side: str) -> st.SearchStrategy[Manifest]:
+    parts = {side: st.lists(peer, min_size=1, max_size=2), "ports": st.lists(port, min_size=1, max_size=2)}
+    return st.fixed_dictionaries({}, optional=parts)
+
+
+policy = st.builds(
+    lambda namespace, chosen, types, ingress, egress: {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"namespace": namespace},
+        "spec": {"podSelector": chosen, "policyTypes": types, "ingress": ingress, "egress": egress},
+    },
+    st.sampled_from("ab"),
+    selector,
+    st.sampled_from([["Ingress"], ["Egress"], ["Ingress", "Egress"]]),
+    st.lists(rule("from"), max_size=2),
+    st.lists(rule("to"), max_size=2),
+)
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> list[Manifest]:
+    objects: list[Manifest] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": draw(labels)}} for name in "ab"
+    ]
+    for number in range(1, draw(st.integers(2, 5))):
+        ports = [{"containerPort": draw(st.sampled_from([80, 81])), "name": "http"}]
+        metadata = {"name": f"p{number}", "namespace": draw(st.sampled_from("ab")), "labels": draw(labels)}
+        host = draw(st.sampled_from([False, False, False, True]))
+        spec = {"nodeName": draw(st.sampled_from(["n1", "n2"])), "hostNetwork": host}
+        status = {"podIP": f"10.0.0.{number}"} if not host else {}
+        spec["containers"] = [{"name": "c", "ports": ports}]
+        objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
+    for number, node in enumerate(["n1", "n2"], start=1):
+        status = {"addresses": [{"type": "InternalIP", "address": f"172.18.0.{number}"}]}
+        objects.append({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}, "status": status})
+    return objects
+
+
+def with_policies(objects: list[Manifest], policies: list[Manifest]) -> World:
+    named = [{**each, "metadata": {**each["metadata"], "name": f"np{number}"}} for number, each in enumerate(policies)]
+    return World(read_objects([*objects, *named]))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_a_difference_applied_to_the_old_matrix_gives_the_new_one(data: st.DataObject) -> None:
+    objects = data.draw(clusters())
+    some, others = (st.lists(policy, max_size=3) for _ in "ab")
+    other = data.draw(clusters()) if data.draw(st.booleans()) else objects
+    old, new = with_policies(objects, data.draw(some)), with_policies(other, data.draw(others))
+    found = difference(old, new, 4)
+    turned: dict[Flow, bool] = {}
+    for change in found.changes:
+        for source in _ends(change.where.sources):
+            for destination in _ends(change.where.destinations):
+                for each in change.where.ports:
+                    if source != destination:
+                        turned[Flow(source, destination, each.low, each.protocol)] = change.opened
+    both = set(_refs(old)) | set(_refs(new)) | {"ip:192.0.2.7", "ip:203.0.113.9"}
+    for source in both:
+        for destination in both:
+            for each in found.space.intervals:
+                flow = Flow(source, destination, each.low, each.protocol)
+                if any(_always(one, source, destination) for one in (old, new)):
+                    continue
+                was, now = _allowed(old, flow), _allowed(new, flow)
+                assert turned.get(flow, was) is now, flow
+
+
+def _always(world: World, source: str, destination: str) -> bool:
+    """An endpoint and itself, a node and its own pods; two outside addresses are nobody's business."""
+    ends = {each.ref: each for each in world.endpoints.everyone()}
+    if source == destination or (source.startswith("ip:") and destination.startswith("ip:")):
+        return True
+    if source not in ends or destination not in ends or ends[source].selectable:
+        return False
+    return ends[source].node == ends[destination].node
+
+
+def _refs(world: World) -> list[str]:
+    return [each.ref for each in world.endpoints.everyone()]
+
+
+def _allowed(world: World, flow: Flow) -> bool:
+    known = _refs(world)
+    ends = (flow.source, flow.destination)
+    return all(ref in known or ref.startswith("ip:") for ref in ends) and world.verdict(flow).allowed
+
+
+def _ends(groups: Any) -> list[str]:
+    from ipaddress import ip_address, ip_network
+
+    found: list[str] = []
+    for group in groups:
+        if group.outside:
+            found += [
+                f"ip:{text}"
+                for text in ("192.0.2.7", "203.0.113.9")
+                if any(ip_address(text) in ip_network(member) for member in group.members)
+            ]
+        else:
+            found += group.members
+    return found
