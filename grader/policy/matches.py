@@ -30,6 +30,7 @@ class Endpoint:
         node_labels: those of the node that it is, or whose network it uses.
         calico: the labels that Calico's selectors see, inherited ones too; None for what is no endpoint to Calico.
         host_endpoint: the name of the HostEndpoint that judges it; empty for what is no host with one.
+        every_interface: that HostEndpoint is of every interface, not of the one to the outside.
     """
 
     ref: str
@@ -45,6 +46,7 @@ class Endpoint:
     node_labels: Mapping[str, str] | None = field(default=None, hash=False)
     calico: Mapping[str, str] | None = field(default=None, hash=False)
     host_endpoint: str = ""
+    every_interface: bool = False
 
     @property
     def policed(self) -> bool:
@@ -145,6 +147,20 @@ class Nodes:
 
 
 @dataclass(frozen=True, slots=True)
+class Hosts:
+    """Hosts that have a HostEndpoint: those of these names, or all."""
+
+    names: tuple[str, ...] = ()
+
+    def matches(self, endpoint: Endpoint, family: int) -> bool:  # noqa: ARG002 - names know no family
+        """Tell whether it is such a host."""
+        return bool(endpoint.host_endpoint) and (not self.names or endpoint.host_endpoint in self.names)
+
+    def __str__(self) -> str:
+        return f"host endpoints {', '.join(self.names)}" if self.names else "all host endpoints"
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """Endpoints by their names in flows: a Service's endpoints, or the hosts that a domain name means."""
 
@@ -202,4 +218,4 @@ class Not:
         return f"not ({self.operand})"
 
 
-Match = Selected | Block | Labelled | Nodes | Named | AnyOf | AllOf | Not
+Match = Selected | Block | Labelled | Nodes | Hosts | Named | AnyOf | AllOf | Not

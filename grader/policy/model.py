@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from grader.kube.model import Origin
-from grader.policy.matches import AllOf, AnyOf, Block, Endpoint, Labelled, Match, Named, Nodes, Not, Selected
+from grader.policy.matches import AllOf, AnyOf, Block, Endpoint, Hosts, Labelled, Match, Named, Nodes, Not, Selected
 
 __all__ = [
     "BOTH_FAMILIES",
@@ -27,6 +27,7 @@ __all__ = [
     "Effect",
     "Endpoint",
     "HostRules",
+    "Hosts",
     "Labelled",
     "Match",
     "Named",

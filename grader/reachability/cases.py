@@ -13,7 +13,7 @@ apart, and so is one that the specification leaves open.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -98,11 +98,12 @@ def judge(steps: Iterable[Step], objects: Sequence[Manifest] = ()) -> Tally:
     for step in steps:
         tally.steps += 1
         place = f"{step.case}, step {step.number}"
-        world = World(read_objects([*step.objects, *objects], origins=repeat(Origin(place))))
+        world = World(read_objects([*step.objects, *objects], origins=repeat(Origin(place)), any_names=True))
         for expected in step.expected:
             tally.cells += 1
+            flow = _in_family(world, expected.flow)
             try:
-                verdict = world.verdict(expected.flow)
+                verdict = world.verdict(flow)
             except UsageError as error:
                 raise UsageError(f"{place}: {error.message}", remedy=error.remedy) from error
             if verdict.allowed is expected.allowed:
@@ -112,7 +113,7 @@ def judge(steps: Iterable[Step], objects: Sequence[Manifest] = ()) -> Tally:
             elif verdict.action is Action.OPEN:
                 tally.left_open += 1
             else:
-                tally.differing.append(Difference(step, expected, verdict, world.explain(expected.flow).lines()))
+                tally.differing.append(Difference(step, expected, verdict, world.explain(flow).lines()))
     return tally
 
 
@@ -143,8 +144,35 @@ def _read_cell(value: object, path: str, file: Path) -> Expected:
         raise _broken(file, f"{path}: `port` must be a number up to 65535, or null")
     protocol = protocol.upper()
     family = 6 if 6 in (_family(source), _family(destination)) else 4
-    flow = Flow(source, destination, port or 0, "ICMP" if protocol == "ICMPV6" else protocol, family)
+    sent, kind, code = (_number(cell.get(name), f"{path}.{name}", file) for name in ("source_port", *_ICMP))
+    flow = Flow(
+        source,
+        destination,
+        port or 0,
+        "ICMP" if protocol == "ICMPV6" else protocol,
+        family,
+        source_port=sent,
+        icmp=(kind, code or 0) if kind is not None else None,
+    )
     return Expected(flow, allowed, str(cell.get("disputed") or ""))
+
+
+_ICMP = ("icmp_type", "icmp_code")
+
+
+def _number(value: object, path: str, file: Path) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535):
+        return value
+    raise _broken(file, f"{path} must be a number, or null")
+
+
+def _in_family(world: World, flow: Flow) -> Flow:
+    """A flow between pods has the family of addresses that both have; IPv4 where they have both or none."""
+    pods = [world.endpoints.pods.get(ref) for ref in (flow.source, flow.destination)]
+    known = [pod.addresses for pod in pods if pod is not None and pod.addresses]
+    if flow.family == 6 or not known or any(address.version == 4 for ends in known for address in ends):
+        return flow
+    return replace(flow, family=6)
 
 
 def _family(endpoint: str) -> int:

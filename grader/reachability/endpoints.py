@@ -5,18 +5,20 @@ An `ip:` that belongs to a pod, a node or a Service means that pod, node or Serv
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from content.errors import UsageError
+from grader.calico.labels import LabelViews
 from grader.kube.model import NO_LABELS
 from grader.policy.model import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from grader.kube.model import Address, ContainerPort, Objects, Pod, Service
+    from grader.kube.model import Address, ContainerPort, Node, Objects, Pod, Service
 
 
 class Endpoints:
@@ -29,7 +31,8 @@ class Endpoints:
 
     def __init__(self, objects: Objects, hosts: Mapping[str, Iterable[Address]]) -> None:
         labels = {namespace.name: namespace.labels for namespace in objects.namespaces}
-        node_addresses = {node.name: node.addresses for node in objects.nodes}
+        nodes = {node.name: node for node in objects.nodes}
+        views = LabelViews(objects) if objects.is_calico else None
         self.pods: dict[str, Endpoint] = {}
         self.finished: set[str] = set()
         self.services: dict[str, Service] = {f"{each.namespace}/{each.name}": each for each in objects.services}
@@ -45,14 +48,24 @@ class Endpoints:
             if pod.finished:
                 self.finished.add(pod.ref)
                 continue
-            endpoint = _pod_endpoint(pod, labels.get(pod.namespace, NO_LABELS), node_addresses.get(pod.node, ()))
+            seen = views.pod(pod) if views is not None and not pod.host_network else None
+            endpoint = _pod_endpoint(pod, labels.get(pod.namespace, NO_LABELS), nodes.get(pod.node), seen)
             self.pods[pod.ref] = endpoint
             if not pod.host_network:
                 self._by_address.update(dict.fromkeys(pod.addresses, pod.ref))
         for node in objects.nodes:
             ref = f"node:{node.name}"
-            self._others[ref] = Endpoint(ref, addresses=node.addresses, node=node.name, host_addresses=node.addresses)
+            self._others[ref] = Endpoint(
+                ref,
+                addresses=node.addresses,
+                node=node.name,
+                host_addresses=node.addresses,
+                node_labels=node.labels,
+            )
             self._by_address.update(dict.fromkeys(node.addresses, ref))
+        for endpoint in host_endpoints(objects, views) if views is not None else ():
+            self._others[endpoint.ref] = endpoint
+            self._by_address.update(dict.fromkeys(endpoint.addresses, endpoint.ref))
         for service_ref, service in self.services.items():
             self._by_address.update(dict.fromkeys(service.addresses, f"service:{service_ref}"))
         for name, addresses in hosts.items():
@@ -83,10 +96,10 @@ class Endpoints:
         Raises:
             UsageError: nothing of that name exists, or the pod has finished.
         """
-        ref = self.canonical(ref)
+        asked, ref = ref, self.canonical(ref)
         endpoint = self.pods.get(ref) or self._others.get(ref)
         if endpoint is not None:
-            return endpoint
+            return _seen_at(endpoint, asked) if len(endpoint.addresses) > 1 and asked != ref else endpoint
         if ref.startswith("ip:"):
             return Endpoint(ref, addresses=(ip_address(ref[3:]),))
         if ref.startswith("host:"):
@@ -95,6 +108,17 @@ class Endpoints:
             raise UsageError(f"pod {ref} has finished: it has no traffic")
         kind = "node" if ref.startswith("node:") else "pod"
         raise UsageError(f"there is no {kind} {ref.removeprefix('node:')}", remedy=self._suggest(ref))
+
+    def gate(self, endpoint: Endpoint) -> Endpoint | None:
+        """Return the host endpoint through which a pod's traffic leaves and enters its node; None without one."""
+        if endpoint.host_endpoint:
+            return endpoint
+        for other in self._others.values():
+            if other.host_endpoint and (
+                (other.node and other.node == endpoint.node) or set(other.addresses) & set(endpoint.host_addresses)
+            ):
+                return other
+        return None
 
     def service(self, ref: str) -> Service:
         """Return a Service by `service:namespace/name`.
@@ -146,8 +170,41 @@ def target_port(service: Service, backend: Endpoint, port: int, protocol: str, *
     return None
 
 
-def _pod_endpoint(pod: Pod, namespace_labels: Mapping[str, str], node_addresses: tuple[Address, ...]) -> Endpoint:
-    host = node_addresses
+def host_endpoints(objects: Objects, views: LabelViews) -> Iterator[Endpoint]:
+    """Yield what policies see of hosts with HostEndpoints; a node's second one has a name of its own.
+
+    Without expectedIPs it has the node's addresses.
+    """
+    nodes = {node.name: node for node in objects.nodes}
+    known: set[str] = set()
+    for host in objects.host_endpoints:
+        node = nodes.get(host.node)
+        own = node.addresses if node is not None else ()
+        ref = f"node:{host.node}" if host.node not in known else f"node:{host.node}/{host.name}"
+        known.add(host.node)
+        yield Endpoint(
+            ref,
+            addresses=host.addresses or own,
+            ports=_named_ports(host.ports),
+            node=host.node,
+            host_addresses=tuple(dict.fromkeys((*host.addresses, *own))),
+            node_labels=node.labels if node is not None else None,
+            calico=views.host(host),
+            host_endpoint=host.name,
+            every_interface=host.interface == "*",
+        )
+
+
+def _seen_at(endpoint: Endpoint, asked: str) -> Endpoint:
+    """The endpoint with the address first that a packet to it carries."""
+    address = ip_address(asked.removeprefix("ip:"))
+    return replace(endpoint, addresses=(address, *(each for each in endpoint.addresses if each != address)))
+
+
+def _pod_endpoint(
+    pod: Pod, namespace_labels: Mapping[str, str], node: Node | None, calico: Mapping[str, str] | None
+) -> Endpoint:
+    host = node.addresses if node is not None else ()
     if pod.host_address is not None and pod.host_address not in host:
         host = (*host, pod.host_address)
     return Endpoint(
@@ -161,6 +218,8 @@ def _pod_endpoint(pod: Pod, namespace_labels: Mapping[str, str], node_addresses:
         host_network=pod.host_network,
         labels=pod.labels,
         namespace_labels=namespace_labels,
+        node_labels=node.labels if node is not None and pod.host_network else None,
+        calico=calico,
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grader.policy.model import EGRESS, INGRESS, Effect
-from grader.reachability.judge import decide, matching_rules, ref, selecting_policies
+from grader.reachability.judge import decide
 from grader.reachability.near import near_misses
+from grader.reachability.tiers import matching_rules, ref, selecting_policies
 from grader.reachability.verdict import Action, Explanation, Verdict
 
 if TYPE_CHECKING:
     from grader.kube.model import Service
     from grader.policy.model import Endpoint, Rule, Rulebook
-    from grader.reachability.judge import Packet
+    from grader.reachability.packet import Packet
     from grader.reachability.verdict import Decision, Flow, NearMiss, PolicyRef
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grader.kube.fields import PROTOCOLS
 from grader.kube.model import LabelSelector
 from grader.policy.model import Block, Effect, Selected
-from grader.reachability.judge import ref
+from grader.reachability.tiers import ref
 from grader.reachability.verdict import NearMiss
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from grader.kube.model import Requirement
     from grader.policy.model import Endpoint, Match, Policy, Rule, Rulebook
-    from grader.reachability.judge import Packet
+    from grader.reachability.packet import Packet
 
 LIMIT = 5
 

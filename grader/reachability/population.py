@@ -10,7 +10,7 @@ from itertools import accumulate
 from operator import or_
 from typing import TYPE_CHECKING
 
-from grader.policy.model import AllOf, AnyOf, Block, Labelled, Named, Nodes, Not, Selected
+from grader.policy.model import AllOf, AnyOf, Block, Hosts, Labelled, Named, Nodes, Not, Selected
 from grader.reachability.bits import Labels
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Population:
                     bits &= self.matching(operand)
             case Not():
                 bits = self.everyone & ~self.matching(match.operand)
-            case Named():
+            case Named() | Hosts():
                 matched = [i for i, each in enumerate(self._endpoints) if match.matches(each, self._family)]
                 bits = sum(1 << i for i in matched)
         return bits

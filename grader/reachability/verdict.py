@@ -8,13 +8,21 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, order=True)
 class Flow:
-    """One question. `source` and `destination` are endpoint strings as in `grader.ports`."""
+    """One question. `source` and `destination` are endpoint strings as in `grader.ports`.
+
+    Attributes:
+        protocol: its name (TCP, UDP, SCTP, ICMP, …) or its number in digits.
+        source_port: of the sender; None is any that the system gives to clients.
+        icmp: type and code; None is an echo request.
+    """
 
     source: str
     destination: str
     port: int
     protocol: str = "TCP"
     family: int = 4
+    source_port: int | None = None
+    icmp: tuple[int, int] | None = None
 
 
 class Action(StrEnum):
@@ -52,6 +60,9 @@ class Decision:
         isolating: every policy that isolates the endpoint in this direction.
         reason: one sentence for people.
         measured: where `action` is left open, what Calico does with real packets; netdojo's own dataplanes follow it.
+        tier: the tier that decided; empty where there are no tiers to speak of.
+        condition: what must hold beyond the packet for it to pass: HTTP methods and paths.
+        passed: the rules that passed it on to a later tier, in words.
     """
 
     direction: str
@@ -61,6 +72,9 @@ class Decision:
     isolating: tuple[PolicyRef, ...] = ()
     reason: str = ""
     measured: Action | None = None
+    tier: str = ""
+    condition: str = ""
+    passed: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -88,6 +102,11 @@ class Verdict:
     def allowed(self) -> bool:
         """True when the packet arrives; what the specification leaves open, as Calico and netdojo's dataplanes do."""
         return self.egress.allowed and self.ingress.allowed
+
+    @property
+    def condition(self) -> str:
+        """What must hold beyond packets for an allowed flow: HTTP methods and paths; empty for nothing."""
+        return self.ingress.condition or self.egress.condition
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from grader.policy.kubernetes import compile_policies
+from grader.calico.fields import wire_protocol
+from grader.policy.compile import compile_rulebook
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.allpairs import all_ports
 from grader.reachability.classes import reads_of
 from grader.reachability.endpoints import Endpoints, target_port
 from grader.reachability.explain import explain_packet, service_hops
-from grader.reachability.judge import Packet, decide
+from grader.reachability.gates import gate_in, gate_out
+from grader.reachability.judge import decide
 from grader.reachability.matrix import all_pairs, declared_columns
+from grader.reachability.packet import Packet
 from grader.reachability.verdict import Action, Decision, Explanation, Flow, Verdict
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ class World:
     def __init__(self, objects: Objects, *, hosts: Mapping[str, Iterable[Address]] | None = None) -> None:
         self.objects = objects
         self.endpoints = Endpoints(objects, hosts or {})
-        self.book = compile_policies(objects.policies)
+        self.book = compile_rulebook(objects)
         self._reach: dict[int, Reach] = {}
 
     @property
@@ -109,18 +112,26 @@ class World:
         source = self.endpoints.find(flow.source)
         destination = self.endpoints.canonical(flow.destination)
         service = self.endpoints.service_at(destination, flow.port, flow.protocol)
+        protocol = wire_protocol(flow.protocol, flow.family)
+        first = Packet(
+            source, source, flow.port, protocol, flow.family, source_port=flow.source_port, icmp=_icmp(flow, protocol)
+        )
         if service is None:
-            end = self.endpoints.find(destination)
-            return (Packet(source, end, flow.port, flow.protocol, flow.family),)
-        node = None if destination.startswith("service:") else self.endpoints.find(destination)
+            return (self._gated(replace(first, destination=self.endpoints.find(flow.destination))),)
+        node = None if destination.startswith("service:") else self.endpoints.find(flow.destination)
         packets = []
         for backend in self.endpoints.backends(service):
             port = target_port(service, backend, flow.port, flow.protocol, by_node=node is not None)
             if port is not None:
-                hairpin = backend.ref == source.ref
-                packet = Packet(source, backend, port, flow.protocol, flow.family, hairpin=hairpin)
-                packets.append(_through(packet, node, flow.port) if node is not None else packet)
+                packet = replace(first, destination=backend, port=port, hairpin=backend.ref == source.ref)
+                packets.append(self._gated(_through(packet, node, flow.port) if node is not None else packet))
         return tuple(packets)
+
+    def _gated(self, packet: Packet) -> Packet:
+        """A packet with the host endpoints that forward it."""
+        if not self.objects.host_endpoints:
+            return packet
+        return replace(packet, leaving=gate_out(self.endpoints, packet), entering=gate_in(self.endpoints, packet))
 
     def _judge(self, flow: Flow, packet: Packet) -> Verdict:
         return Verdict(flow, decide(self.book, EGRESS, packet), decide(self.book, INGRESS, packet))
@@ -140,6 +151,12 @@ class World:
         return Verdict(
             flow, Decision(EGRESS, Action.DENY, reason=reason), Decision(INGRESS, Action.DENY, reason=reason)
         )
+
+
+def _icmp(flow: Flow, protocol: str) -> tuple[int, int] | None:
+    """Type and code: an echo request where the flow says nothing."""
+    echo = {"ICMP": (8, 0), "ICMPv6": (128, 0)}.get(protocol)
+    return (flow.icmp or echo) if echo is not None else None
 
 
 def _through(packet: Packet, node: Endpoint, port: int) -> Packet:

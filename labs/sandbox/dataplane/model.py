@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from grader.kube.model import Address, Objects
     from grader.ports import Manifest, Probe
-    from grader.reachability.judge import Packet
+    from grader.reachability.packet import Packet
     from labs.sandbox.runtime import ExecSession, HostSpec, NodeSpec, PodSpec
 
 REMEDY = "run it where network namespaces are allowed, or on kind (netdojo doctor says what is missing)"

@@ -224,10 +224,10 @@ def test_lists_are_taken_apart_and_unknown_kinds_are_counted() -> None:
         "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]}",
         "{apiVersion: v1, kind: PodList, items: [{metadata: {name: b}}]}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}",
-        "{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: c}}",
+        "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: c}}",
     )
     assert [pod.name for pod in objects.pods] == ["a", "b"]
-    assert objects.passed_over == {"ConfigMap": 1, "NetworkPolicy.projectcalico.org": 1}
+    assert objects.passed_over == {"ConfigMap": 1, "CiliumNetworkPolicy.cilium.io": 1}
 
 
 def test_the_later_of_two_objects_counts() -> None:
