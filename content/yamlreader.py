@@ -77,6 +77,11 @@ class Reader:
         self._repeated: list[Defect] = []
         self.lines: dict[int, int] = {}
 
+    @property
+    def nodes(self) -> int:
+        """How many scalars, lists and mappings were read."""
+        return self._nodes
+
     def documents(self) -> list[Document]:
         """Read to the end."""
         found: list[Document] = []

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
@@ -25,12 +25,40 @@ PROTOCOLS = ("TCP", "UDP", "SCTP")
 BAD_PORT = "must be between 1 and 65535, inclusive"
 
 
-class Problems:
-    """What is wrong with one object, in the order of discovery; `any_names` takes names that no API server would."""
+T = TypeVar("T")
+Known = dict[tuple[str, int], tuple[object, Any]]
+"""By what a part is and its identity: the part, which must live as long, and what was read of it."""
 
-    def __init__(self, *, any_names: bool = False) -> None:
+
+class Problems:
+    """What is wrong with one object, in the order of discovery.
+
+    Args:
+        any_names: take names that no API server would.
+        known: what `once` remembers, for all objects of a reading.
+    """
+
+    def __init__(self, *, any_names: bool = False, known: Known | None = None) -> None:
         self.found: list[str] = []
         self.any_names = any_names
+        self._known: Known = {} if known is None else known
+
+    def once(self, what: str, value: object, read: Callable[[], T]) -> T:
+        """Return what `read` makes of a value; of one that many objects share, and that nothing is wrong with, once.
+
+        Objects of one template hold the very same labels and containers where a file was read with shared parts.
+        """
+        if not isinstance(value, dict | list):
+            return read()
+        known = self._known.get((what, id(value)))
+        if known is None:
+            before = len(self.found)
+            result = read()
+            if len(self.found) == before:
+                self._known[what, id(value)] = value, result
+            return result
+        found: T = known[1]
+        return found
 
     def invalid(self, path: str, value: object, why: str) -> None:
         """Note a value that the API refuses."""
@@ -55,7 +83,7 @@ class Problems:
 
     def mapping(self, value: object, path: str) -> Mapping[str, Any]:
         """Return a mapping; null is empty."""
-        if isinstance(value, Mapping):
+        if isinstance(value, dict) or (value is not None and isinstance(value, Mapping)):
             return value
         if value is not None:
             self.invalid(path, value, "must be a mapping of fields")

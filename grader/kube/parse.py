@@ -27,7 +27,7 @@ from grader.kube.cluster_model import ClusterPolicy
 from grader.kube.cluster_policies import KINDS as CLUSTER_KINDS
 from grader.kube.cluster_policies import read_cluster_policy
 from grader.kube.core import NAME_LABEL, read_namespace, read_node, read_service, read_service_account, read_slice
-from grader.kube.fields import Problems, quote
+from grader.kube.fields import Known, Problems, quote
 from grader.kube.model import (
     EndpointSlice,
     Namespace,
@@ -124,6 +124,7 @@ class _Reading:
     def __init__(self, default_namespace: str, *, any_names: bool) -> None:
         self.default_namespace = default_namespace
         self.any_names = any_names
+        self.known: Known = {}
         self.defects: list[Defect] = []
         self.namespaces: dict[str, Namespace] = {}
         self.nodes: dict[str, Node] = {}
@@ -136,7 +137,7 @@ class _Reading:
         self.passed_over: Counter[str] = Counter()
 
     def add(self, manifest: Any, origin: Origin) -> None:  # noqa: ANN401 - a stranger's file may hold anything
-        problems = Problems(any_names=self.any_names)
+        problems = Problems(any_names=self.any_names, known=self.known)
         fields: Mapping[str, Any] = manifest if isinstance(manifest, Mapping) else {}
         if fields is not manifest:
             problems.found.append(f"{quote(manifest)} is no Kubernetes object: it must be a mapping of fields")

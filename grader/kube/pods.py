@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +50,14 @@ class Workload:
 def read_owner(manifest: Mapping[str, Any], problems: Problems) -> Owner | None:
     """Return the controlling owner: the reference marked `controller`, else the first."""
     metadata = problems.mapping(manifest.get("metadata"), "metadata")
+    listed = metadata.get("ownerReferences")
+    return problems.once("owners", listed, lambda: _controlling(listed, problems))
+
+
+def _controlling(listed: object, problems: Problems) -> Owner | None:
     references = [
         problems.mapping(entry, f"metadata.ownerReferences[{index}]")
-        for index, entry in enumerate(problems.sequence(metadata.get("ownerReferences"), "metadata.ownerReferences"))
+        for index, entry in enumerate(problems.sequence(listed, "metadata.ownerReferences"))
     ]
     for reference in sorted(references, key=lambda reference: reference.get("controller") is not True):
         return Owner(str(reference.get("kind", "")), str(reference.get("name", "")))
@@ -87,12 +93,13 @@ def read_pod(
     metadata = problems.mapping(manifest.get("metadata"), f"{path}metadata")
     spec = problems.mapping(manifest.get("spec"), f"{path}spec")
     status = problems.mapping(manifest.get("status"), f"{path}status")
+    labels = metadata.get("labels")
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     return Pod(
         namespace=namespace,
         name=name,
-        labels=problems.labels(metadata.get("labels"), f"{path}metadata.labels"),
-        ports=tuple(_read_ports(spec, path, problems)),
+        labels=problems.once("labels", labels, lambda: problems.labels(labels, f"{path}metadata.labels")),
+        ports=_read_ports(spec, path, problems),
         addresses=_read_addresses(status, f"{path}status", problems),
         node=problems.text(spec.get("nodeName"), f"{path}spec.nodeName"),
         host_address=read_address(status.get("hostIP"), f"{path}status.hostIP", problems),
@@ -104,19 +111,28 @@ def read_pod(
     )
 
 
-def _read_ports(spec: Mapping[str, Any], path: str, problems: Problems) -> Iterable[ContainerPort]:
+def _read_ports(spec: Mapping[str, Any], path: str, problems: Problems) -> tuple[ContainerPort, ...]:
+    ports: tuple[ContainerPort, ...] = ()
     for group in ("initContainers", "containers"):
-        for i, value in enumerate(problems.sequence(spec.get(group), f"{path}spec.{group}")):
-            where = f"{path}spec.{group}[{i}]"
-            container = problems.mapping(value, where)
-            for j, entry in enumerate(problems.sequence(container.get("ports"), f"{where}.ports")):
-                fields = problems.mapping(entry, f"{where}.ports[{j}]")
-                name = problems.text(fields.get("name"), f"{where}.ports[{j}].name")
-                yield ContainerPort(
-                    problems.port(fields.get("containerPort"), f"{where}.ports[{j}].containerPort"),
-                    problems.protocol(fields.get("protocol"), f"{where}.ports[{j}].protocol"),
-                    problems.port_name(name, f"{where}.ports[{j}].name") if name else "",
-                )
+        listed = spec.get(group)
+        if listed is not None:
+            where = f"{path}spec.{group}"
+            ports += problems.once("ports", listed, lambda: tuple(_container_ports(listed, where, problems)))  # noqa: B023 - at once
+    return ports
+
+
+def _container_ports(listed: object, path: str, problems: Problems) -> Iterable[ContainerPort]:
+    for i, value in enumerate(problems.sequence(listed, path)):
+        where = f"{path}[{i}]"
+        container = problems.mapping(value, where)
+        for j, entry in enumerate(problems.sequence(container.get("ports"), f"{where}.ports")):
+            fields = problems.mapping(entry, f"{where}.ports[{j}]")
+            name = problems.text(fields.get("name"), f"{where}.ports[{j}].name")
+            yield ContainerPort(
+                problems.port(fields.get("containerPort"), f"{where}.ports[{j}].containerPort"),
+                problems.protocol(fields.get("protocol"), f"{where}.ports[{j}].protocol"),
+                problems.port_name(name, f"{where}.ports[{j}].name") if name else "",
+            )
 
 
 def _read_addresses(status: Mapping[str, Any], path: str, problems: Problems) -> tuple[Address, ...]:
@@ -132,11 +148,18 @@ def read_address(value: object, path: str, problems: Problems) -> Address | None
     """Return an address; None when it is absent or none."""
     if not value:
         return None
-    try:
-        # A number would be taken for an address's value, so only text is tried.
-        return ip_address(value if isinstance(value, str) else "")
-    except ValueError:
+    # A number would be taken for an address's value, so only text is tried.
+    address = _address(value) if isinstance(value, str) else None
+    if address is None:
         problems.invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    return address
+
+
+@lru_cache(maxsize=8192)
+def _address(text: str) -> Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
         return None
 
 

@@ -103,7 +103,7 @@ class Estate:
             yield self._allow(self._rng.choice(self.workloads), count)
             count += 1
 
-    def _allow(self, target: Workload, number: int) -> str:
+    def _allow(self, target: Workload, number: int) -> str:  # noqa: PLR0911 - one for each kind
         head = ALLOW.format(namespace=target.namespace, name=f"allow-{number}", app=target.name)
         kind = self._rng.random()
         if kind < 0.45:  # from a workload of the same namespace, both ways
