@@ -83,7 +83,7 @@ def _read_entity(value: object, path: str, problems: Problems, namespaced: bool)
         if selector is not None and uses_global(selector):
             problems.forbidden(f"{path}.{name}", "global() can only be used in a rule's namespaceSelector")
     spaces = entity.namespace_selector
-    if spaces is not None and uses_global(spaces) and not isinstance(spaces, Everything):
+    if spaces is not None and uses_global(spaces) and not isinstance(spaces, Everything) and not problems.lenient:
         problems.forbidden(f"{path}.namespaceSelector", "global() must stand alone")
     if entity.service is not None and len(fields.keys() - {"services"}) > 0:
         others = ", ".join(sorted(map(str, fields.keys() - {"services"})))

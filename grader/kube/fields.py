@@ -33,14 +33,12 @@ Known = dict[tuple[str, int], tuple[object, Any]]
 class Problems:
     """What is wrong with one object, in the order of discovery.
 
-    Args:
-        any_names: take names that no API server would.
-        known: what `once` remembers, for all objects of a reading.
+    `lenient` takes what no API server would although its meaning is clear: names, and selectors that must stand alone.
     """
 
-    def __init__(self, *, any_names: bool = False, known: Known | None = None) -> None:
+    def __init__(self, *, lenient: bool = False, known: Known | None = None) -> None:
         self.found: list[str] = []
-        self.any_names = any_names
+        self.lenient = lenient
         self._known: Known = {} if known is None else known
 
     def once(self, what: str, value: object, read: Callable[[], T]) -> T:
@@ -158,7 +156,7 @@ class Problems:
         if not name:
             if value is None or value == "":
                 self.required(path, "name or generateName is required")
-        elif not self.any_names and not valid_name(name):
+        elif not self.lenient and not valid_name(name):
             self.invalid(path, name, BAD_NAME)
         return name
 

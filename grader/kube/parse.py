@@ -80,7 +80,7 @@ def read_objects(
     *,
     default_namespace: str = "default",
     origins: Iterable[Origin] = (),
-    any_names: bool = False,
+    lenient: bool = False,
 ) -> Objects:
     """Parse every object that decides traffic.
 
@@ -91,12 +91,12 @@ def read_objects(
         manifests: objects as JSON gives them; lists (`kind: List`, `PodList`) are taken apart.
         default_namespace: for objects that name none.
         origins: where each manifest came from, in the same order; may be shorter.
-        any_names: take names that no API server would: recorded cases of other tools have such.
+        lenient: take names and the like that no API server would: recorded cases of other tools have such.
 
     Raises:
         content.errors.BrokenContentError: an object that the API would refuse, by kind, name and field path.
     """
-    reading = _Reading(default_namespace, any_names=any_names)
+    reading = _Reading(default_namespace, lenient=lenient)
     for manifest, origin in zip(manifests, chain(origins, repeat(Origin()))):  # noqa: B905 - the second never ends
         for single in _unfold(manifest):
             reading.add(single, origin)
@@ -121,9 +121,9 @@ def _unfold(manifest: Manifest) -> Iterator[Manifest]:
 class _Reading:
     """One pass over the objects of a snapshot."""
 
-    def __init__(self, default_namespace: str, *, any_names: bool) -> None:
+    def __init__(self, default_namespace: str, *, lenient: bool) -> None:
         self.default_namespace = default_namespace
-        self.any_names = any_names
+        self.lenient = lenient
         self.known: Known = {}
         self.defects: list[Defect] = []
         self.namespaces: dict[str, Namespace] = {}
@@ -137,7 +137,7 @@ class _Reading:
         self.passed_over: Counter[str] = Counter()
 
     def add(self, manifest: Any, origin: Origin) -> None:  # noqa: ANN401 - a stranger's file may hold anything
-        problems = Problems(any_names=self.any_names, known=self.known)
+        problems = Problems(lenient=self.lenient, known=self.known)
         fields: Mapping[str, Any] = manifest if isinstance(manifest, Mapping) else {}
         if fields is not manifest:
             problems.found.append(f"{quote(manifest)} is no Kubernetes object: it must be a mapping of fields")

@@ -77,5 +77,8 @@ def test_no_object_at_all() -> None:
 def test_what_a_case_gets_wrong_is_told_with_its_place() -> None:
     with pytest.raises(UsageError, match="one, step 1: there is no pod a/z"):
         judge(read_steps(document(CELL | {"to": "a/z"}), FILE))
-    with pytest.raises(BrokenContentError, match="one, step 1: Pod A: "):
-        judge(read_steps(document(CELL), FILE), [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "A"}}])
+    with pytest.raises(BrokenContentError, match="one, step 1: Pod a: "):
+        judge(
+            read_steps(document(CELL), FILE),
+            [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": 1}],
+        )
