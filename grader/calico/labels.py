@@ -21,8 +21,8 @@ NAMESPACE = "projectcalico.org/namespace"
 ACCOUNT = "projectcalico.org/serviceaccount"
 _NAME = "projectcalico.org/name"
 _ORCHESTRATOR = "projectcalico.org/orchestrator"
-_OF_NAMESPACE = "pcns."
-_OF_ACCOUNT = "pcsa."
+OF_NAMESPACE = "pcns."
+OF_ACCOUNT = "pcsa."
 
 
 class LabelViews:
@@ -67,7 +67,7 @@ class LabelViews:
             own = {**self._namespaces.get(name, {}), _NAME: name}
             found = self._of_namespace[name] = {
                 **self._profiles.get(f"kns.{name}", {}),
-                **{_OF_NAMESPACE + key: value for key, value in own.items()},
+                **{OF_NAMESPACE + key: value for key, value in own.items()},
             }
         return found
 
@@ -77,7 +77,7 @@ class LabelViews:
             own = {**self._accounts.get(key, {}), _NAME: key[1]}
             found = self._of_account[key] = {
                 **self._profiles.get(f"ksa.{key[0]}.{key[1]}", {}),
-                **{_OF_ACCOUNT + key: value for key, value in own.items()},
+                **{OF_ACCOUNT + key: value for key, value in own.items()},
             }
         return found
 
@@ -90,12 +90,12 @@ def of_namespaces(expression: Expression) -> Expression:
         case Everything():
             return Compare(NAMESPACE, "has")
         case _:
-            return _prefixed(expression, _OF_NAMESPACE, of_namespaces)
+            return _prefixed(expression, OF_NAMESPACE, of_namespaces)
 
 
 def of_accounts(expression: Expression) -> Expression:
     """Return a selector of service accounts as a selector of endpoints."""
-    return _prefixed(expression, _OF_ACCOUNT, of_accounts)
+    return _prefixed(expression, OF_ACCOUNT, of_accounts)
 
 
 def _prefixed(expression: Expression, prefix: str, inner: Callable[[Expression], Expression]) -> Expression:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from grader.calico.selectors import Everything
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -129,7 +131,7 @@ class Labelled:
         return any(Block(network).matches(endpoint, family) for network in self.networks)
 
     def __str__(self) -> str:
-        return f"endpoints {str(self.expression).strip('()')}"
+        return "all endpoints" if isinstance(self.expression, Everything) else f"endpoints {self.expression}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grader.policy.model import EGRESS, INGRESS, Effect
+from grader.policy.model import BOTH_FAMILIES, EGRESS, INGRESS, Effect
 from grader.reachability.judge import decide
 from grader.reachability.near import near_misses
 from grader.reachability.tiers import matching_rules, ref, selecting_policies
 from grader.reachability.verdict import Action, Explanation, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from grader.kube.model import Service
     from grader.policy.model import Endpoint, Rule, Rulebook
     from grader.reachability.packet import Packet
@@ -27,9 +29,10 @@ def explain_packet(book: Rulebook, flow: Flow, packet: Packet, before: tuple[str
         seen = packet.seen(decision.direction)
         subject, _ = seen.ends(decision.direction)
         hops.append(f"{decision.direction} of {subject.ref}: {_sentence(decision)}")
+        hops += (f"  {passed}" for passed in decision.passed)
         hops += _details(book, decision, seen)
         if not decision.allowed and decision.isolating:
-            misses += near_misses(book, decision.direction, seen)
+            misses += near_misses(book.tiers(decision.direction), seen, decision)
     return Explanation(Verdict(flow, egress, ingress), tuple(hops), misses)
 
 
@@ -56,16 +59,18 @@ def _sentence(decision: Decision) -> str:
 
 
 def _details(book: Rulebook, decision: Decision, packet: Packet) -> list[str]:
-    """For an allowing rule: what it says, and which others would allow the same (closing one would not be enough)."""
-    if decision.policy is None or not decision.rule or not decision.allowed:
+    """What the deciding rule says, and which others would allow the same (closing one would not be enough)."""
+    if decision.policy is None or not decision.rule:
         return []
     subject, peer = packet.ends(decision.direction)
     lines: list[str] = []
     others: list[str] = []
-    for policy, rule in _allowing(book, decision.direction, subject, peer, packet):
+    for policy, rule in _matching(book, decision, subject, peer, packet):
         if (policy, rule.number) == (decision.policy, decision.rule):
-            lines.append(f"  rule {rule.number}: {describe(rule, decision.direction)}")
-        else:
+            lines = lines or [f"  rule {rule.number}: {describe(rule, decision.direction)}"]
+        elif lines and rule.effect is not Effect.ALLOW:
+            break
+        elif lines and decision.allowed:
             others.append(f"{policy} rule {rule.number}")
     if others:
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
@@ -73,20 +78,37 @@ def _details(book: Rulebook, decision: Decision, packet: Packet) -> list[str]:
     return lines
 
 
-def _allowing(
-    book: Rulebook, direction: str, subject: Endpoint, peer: Endpoint, packet: Packet
+def _matching(
+    book: Rulebook, decision: Decision, subject: Endpoint, peer: Endpoint, packet: Packet
 ) -> list[tuple[PolicyRef, Rule]]:
+    """The rules of the deciding tier that match, in order."""
     return [
         (ref(policy), rule)
-        for tier in book.tiers(direction)
+        for tier in book.tiers(decision.direction)
+        if tier.name == decision.tier
         for policy, rule in matching_rules(selecting_policies(tier, subject), subject, peer, packet)
-        if rule.effect is Effect.ALLOW
     ]
 
 
 def describe(rule: Rule, direction: str) -> str:
     """Return a rule in words: `from pods app=web of every namespace, port 80/TCP`."""
     side = "to" if direction == EGRESS else "from"
-    peers = " or ".join(str(match) for match in rule.peers[:3]) + (" or …" if len(rule.peers) > 3 else "")
-    ports = ", ".join(str(ports) for ports in rule.ports[:4]) + (", …" if len(rule.ports) > 4 else "")
-    return f"{side} {peers or 'anywhere'}, {ports or 'every port and protocol'}"
+    parts = [f"{side} {_listed(rule.peers, 3, ' or ') or 'anywhere'}"]
+    parts.append(
+        _listed(rule.ports, 4) or ("every other port and protocol" if rule.not_ports else "every port and protocol")
+    )
+    if rule.not_ports:
+        parts.append(f"but {_listed(rule.not_ports, 4)}")
+    if rule.subjects:
+        parts.append(f"{'from' if direction == EGRESS else 'to'} {_listed(rule.subjects, 3, ' or ')}")
+    if rule.source_ports:
+        parts.append(f"sent from {_listed(rule.source_ports, 4)}")
+    if rule.not_source_ports:
+        parts.append(f"not sent from {_listed(rule.not_source_ports, 4)}")
+    if rule.families != BOTH_FAMILIES:
+        parts.append(f"IPv{rule.families[0]}")
+    return ", ".join([*parts, rule.condition] if rule.condition else parts)
+
+
+def _listed(things: Sequence[object], most: int, word: str = ", ") -> str:
+    return word.join(map(str, things[:most])) + (f"{word}…" if len(things) > most else "")

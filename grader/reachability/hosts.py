@@ -38,5 +38,9 @@ def forward(book: Rulebook, direction: str, packet: Packet, gate: Endpoint) -> D
     for tiers in (chains.untracked, chains.before_nat):
         decision = first_match(tiers, direction, entered)
         if decision.policy is not None and not decision.allowed:
-            return decision
-    return first_match(chains.forwarded, direction, seen)
+            return _as_gate(decision, gate)
+    return _as_gate(first_match(chains.forwarded, direction, seen), gate)
+
+
+def _as_gate(decision: Decision, gate: Endpoint) -> Decision:
+    return replace(decision, reason=f"host endpoint {gate.host_endpoint} forwards it: {decision.reason}")
