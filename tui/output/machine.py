@@ -61,9 +61,9 @@ def report_junit(report: Report) -> str:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<testsuites name="netdojo" {count}>',
-        f"  <testsuite name={_attribute(report.lab)} {count}>",
+        f"  <testsuite name={attribute(report.lab)} {count}>",
         "    <properties>",
-        *(f'      <property name="{name}" value={_attribute(str(value))}/>' for name, value in properties.items()),
+        *(f'      <property name="{name}" value={attribute(str(value))}/>' for name, value in properties.items()),
         "    </properties>",
         *(line for task in report.tasks for line in _case(report.lab, task)),
         "  </testsuite>",
@@ -125,7 +125,7 @@ def _probe(seen: Observation) -> dict[str, Any]:
 
 
 def _case(lab: str, task: TaskReport) -> Iterator[str]:
-    name = f"    <testcase classname={_attribute(lab)} name={_attribute(task.id)}"
+    name = f"    <testcase classname={attribute(lab)} name={attribute(task.id)}"
     if task.held:
         yield f"{name}/>"
         return
@@ -134,13 +134,15 @@ def _case(lab: str, task: TaskReport) -> Iterator[str]:
     message = f"{task.title}: {task.earned} of {task.points} points, {count}"
     text = "\n".join(line for cell in differing for line in (f"{cell.key}  {WORDS[cell.state]}", *cell.why))
     yield f"{name}>"
-    yield f'      <failure type="traffic" message={_attribute(message)}>{escape(_legal(text))}</failure>'
+    yield f'      <failure type="traffic" message={attribute(message)}>{escape(legal(text))}</failure>'
     yield "    </testcase>"
 
 
-def _attribute(text: str) -> str:
-    return quoteattr(_legal(text))
+def attribute(text: str) -> str:
+    """Return text as a quoted attribute of XML."""
+    return quoteattr(legal(text))
 
 
-def _legal(text: str) -> str:
+def legal(text: str) -> str:
+    """Return text without what XML 1.0 has no way to write."""
     return NOT_XML.sub("\ufffd", text)

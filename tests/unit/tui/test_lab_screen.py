@@ -227,7 +227,14 @@ async def test_views_at_80_columns(app: Any, session: Any, until: Any) -> None:
         def visible() -> set[str]:
             return {name for name, pane in panes.items() if pane.size.area}
 
-        for key, pane in (("2", "right"), ("3", "lower"), ("f6", "right"), ("1", "left"), ("f3", "right"), ("f2", "left")):
+        for key, pane in (
+            ("2", "right"),
+            ("3", "lower"),
+            ("f6", "right"),
+            ("1", "left"),
+            ("f3", "right"),
+            ("f2", "left"),
+        ):
             await pilot.press(key)
             await until(lambda pane=pane: visible() == {pane, "task-line"}, f"{key} shows {pane}")
         await pilot.resize_terminal(120, 40)
@@ -250,7 +257,9 @@ async def test_while_in_the_shell_only_f6_is_the_apps(app: Any, session: Any, un
         await observed(app, until)
         await pilot.press("f6")
         await until(lambda: isinstance(app.focused, Terminal))
-        keys = {key for key, active in app.screen.active_bindings.items() if active.node is app.screen and active.enabled}
+        keys = {
+            key for key, active in app.screen.active_bindings.items() if active.node is app.screen and active.enabled
+        }
         assert "f6" in keys
         await pilot.press("f5", "escape", "ctrl+k", "h", "r", "q", "f1")
         assert isinstance(app.screen, LabScreen)
@@ -286,7 +295,9 @@ async def test_unsaved_text_is_asked_about(app: Any, session: Any, until: Any) -
         assert (session.work / "policy.yaml").read_text().startswith("x")
 
 
-@pytest.mark.parametrize(("script", "words"), [("echo created; exit 0", "created"), ("echo refused: bad >&2; exit 1", "bad")])
+@pytest.mark.parametrize(
+    ("script", "words"), [("echo created; exit 0", "created"), ("echo refused: bad >&2; exit 1", "bad")]
+)
 async def test_f7_applies_the_saved_file(
     app: Any, session: Any, until: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, script: str, words: str
 ) -> None:
@@ -303,7 +314,9 @@ async def test_f7_applies_the_saved_file(
         assert (tmp_path / "called").read_text() == f"apply -f {session.work}/policy.yaml\n"
 
 
-async def test_without_kubectl_that_is_said(app: Any, session: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_kubectl_that_is_said(
+    app: Any, session: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session, "environment", lambda: {"PATH": "/nowhere"})
     async with app.run_test(size=(120, 40)) as pilot:
         await observed(app, until)

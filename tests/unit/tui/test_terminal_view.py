@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-
 class Host(App[None], inherit_bindings=False):
     """Nothing but a terminal."""
 
@@ -155,7 +154,9 @@ async def test_the_wheel_and_keys_scroll_back(tmp_path: Path, until: Any) -> Non
 async def test_colours_become_styles(tmp_path: Path, until: Any) -> None:
     app = Host()
     async with app.run_test(size=(40, 10)):
-        app.start(tmp_path, "bash", "-c", r"printf '\e[1;31mred\e[0m \e[38;5;200mpink\e[0m \e[48;2;1;2;3mdeep\e[0m'; cat")
+        app.start(
+            tmp_path, "bash", "-c", r"printf '\e[1;31mred\e[0m \e[38;5;200mpink\e[0m \e[48;2;1;2;3mdeep\e[0m'; cat"
+        )
         await until(lambda: "deep" in app.terminal.text)
         styles = {segment.text.strip(): segment.style for segment in app.terminal.render_line(0)}
         assert styles["red"].color.name == "red"

@@ -3,7 +3,7 @@
 - `inputs`   what every command reads: paths, standard input, or a live cluster
 - `live`     a live cluster's objects, by kubectl
 - `change`   objects as they would be after a change
-- `matrix`, `explain`, `diff`, `check`: one command each
+- `matrix`, `explain`, `diff`, `lint`, `check`: one command each
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import click
 from tui.commands.reach.check import check as check_command
 from tui.commands.reach.diff import diff as diff_command
 from tui.commands.reach.explain import explain as explain_command
+from tui.commands.reach.lint import lint as lint_command
 from tui.commands.reach.matrix import matrix as matrix_command
 
 
@@ -28,5 +29,5 @@ def reach() -> None:
     """
 
 
-for _command in (matrix_command, explain_command, diff_command, check_command):
+for _command in (matrix_command, explain_command, diff_command, lint_command, check_command):
     reach.add_command(_command)
