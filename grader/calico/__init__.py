@@ -5,6 +5,8 @@
 - `fields`      values that only this API has: orders, protocols, ports, ranges
 - `rules`       one rule, with the validation of the API
 - `parse`       every kind
+- `labels`      the labels that selectors see
+- `staged`      a snapshot with staged policies in force
 
 What the objects mean together is the business of `grader.policy.calico`.
 """

@@ -268,4 +268,14 @@ class Objects:
     @property
     def is_calico(self) -> bool:
         """Whether Calico's own objects are among them: then Calico is what enforces every policy."""
-        return bool(self.calico_policies or self.tiers or self.network_sets or self.host_endpoints or self.profiles)
+        return any(
+            (
+                self.calico_policies,
+                self.tiers,
+                self.network_sets,
+                self.host_endpoints,
+                self.profiles,
+                self.ip_pools,
+                self.felix,
+            )
+        )

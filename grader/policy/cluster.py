@@ -51,7 +51,7 @@ def _rule(number: int, rule: ClusterRule) -> Rule:
 
 
 def _pods(pods: PodSet) -> Selected:
-    return Selected(namespaces=pods.namespaces, pods=pods.pods)
+    return Selected(namespaces=pods.namespaces, pods=pods.pods, own_network=True)
 
 
 def _peer(peer: ClusterPeer) -> Iterator[Match]:

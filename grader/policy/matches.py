@@ -67,16 +67,21 @@ def _words(selector: LabelSelector | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """Pods by labels. `namespace` limits to one namespace by name; a selector that is None selects everything."""
+    """Pods by labels. `namespace` limits to one namespace by name; a selector that is None selects everything.
+
+    `own_network` rules out pods in their node's network, which NetworkPolicy leaves open.
+    """
 
     namespace: str = ""
     namespaces: LabelSelector | None = None
     pods: LabelSelector | None = None
+    own_network: bool = False
 
     def matches(self, endpoint: Endpoint, family: int) -> bool:  # noqa: ARG002 - labels know no family; blocks do
         """Tell whether the endpoint is one of them."""
         return (
             endpoint.selectable
+            and not (self.own_network and endpoint.host_network)
             and (not self.namespace or endpoint.namespace == self.namespace)
             and (self.namespaces is None or self.namespaces.matches(endpoint.namespace_labels))
             and (self.pods is None or self.pods.matches(endpoint.labels))

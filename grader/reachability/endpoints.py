@@ -66,6 +66,8 @@ class Endpoints:
         for endpoint in host_endpoints(objects, views) if views is not None else ():
             self._others[endpoint.ref] = endpoint
             self._by_address.update(dict.fromkeys(endpoint.addresses, endpoint.ref))
+        if objects.host_endpoints:
+            self.pods = {ref: self._as_host(pod) if pod.host_network else pod for ref, pod in self.pods.items()}
         for service_ref, service in self.services.items():
             self._by_address.update(dict.fromkeys(service.addresses, f"service:{service_ref}"))
         for name, addresses in hosts.items():
@@ -119,6 +121,13 @@ class Endpoints:
             ):
                 return other
         return None
+
+    def _as_host(self, pod: Endpoint) -> Endpoint:
+        """A pod in its node's network is its node to Calico: the host endpoint judges it."""
+        gate = self.gate(pod)
+        if gate is None:
+            return pod
+        return replace(pod, calico=gate.calico, host_endpoint=gate.host_endpoint, every_interface=gate.every_interface)
 
     def service(self, ref: str) -> Service:
         """Return a Service by `service:namespace/name`.

@@ -29,6 +29,7 @@ class Population:
         self._endpoints = endpoints
         self._family = family
         self._selectable = sum(1 << i for i, endpoint in enumerate(endpoints) if endpoint.selectable)
+        self._guests = sum(1 << i for i, endpoint in enumerate(endpoints) if endpoint.host_network)
         self._namespaces: dict[str, Bits] = {}
         addresses: list[tuple[int, Bits]] = []
         self._unknown: Bits = 0
@@ -90,7 +91,7 @@ class Population:
         return bits
 
     def _selected(self, selected: Selected) -> Bits:
-        bits = self._selectable
+        bits = self._selectable & ~self._guests if selected.own_network else self._selectable
         if selected.namespace:
             bits &= self._namespaces.get(selected.namespace, 0)
         if selected.namespaces is not None:
