@@ -1,8 +1,8 @@
 """All pairs at all ports: for every class of destinations, which classes of sources get to which ports.
 
-Both directions are swept set by set (`universe`); what sources open is turned round, so that it can be met with what
-destinations open. Two things hold beside every result and are not in it: an endpoint always reaches itself, and a node,
-with the pods in its network, always reaches the pods that it runs.
+Both directions are swept set by set (`universe`, `subjects`); what sources open is turned round, so that it can be met
+with what destinations open. Two things hold beside every result and are not in it: an endpoint always reaches itself,
+and a node, with the pods in its network, always reaches the pods that it runs.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.bits import transposed
-from grader.reachability.classes import HOST_NETWORK, POD
 from grader.reachability.portclasses import split
+from grader.reachability.subjects import subjects
 from grader.reachability.universe import Universe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from grader.policy.model import Endpoint, Rulebook
     from grader.reachability.bits import Bits
     from grader.reachability.classes import EndpointClass, Reads
     from grader.reachability.portclasses import PortClasses
+    from grader.reachability.subjects import Gate
     from grader.reachability.universe import Outcome
 
 
@@ -34,13 +35,17 @@ class Part:
         ports: which, as classes of ports.
         allowed: the classes of sources that get there (what is left open: as Calico does).
         left_open: those where the specification leaves it open.
-        leaving: those whose own side leaves it open.
+        let_out: nodes, and what uses their network, that are let out on their own side.
+        leaving: those of them whose own side leaves it open.
+        conditional: those that get there if a condition holds that no packet shows (HTTP methods and paths).
     """
 
     ports: Bits
     allowed: Bits
     left_open: Bits = 0
+    let_out: Bits = 0
     leaving: Bits = 0
+    conditional: Bits = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Reach:
     """All pairs at all ports of one IP family. Bits of sources are places in `classes`.
 
     Attributes:
+        universe: the classes, and what policies mean among them.
         into: for each class, its ports in parts; together they are every port.
     """
 
@@ -66,7 +72,13 @@ class Reach:
 
 
 def all_ports(
-    book: Rulebook, endpoints: Iterable[Endpoint], reads: Reads, family: int, previous: Universe | None = None
+    book: Rulebook,
+    endpoints: Iterable[Endpoint],
+    reads: Reads,
+    family: int,
+    *,
+    gate: Gate | None = None,
+    universe: Universe | None = None,
 ) -> Reach:
     """Return who reaches whom at which ports.
 
@@ -75,51 +87,55 @@ def all_ports(
         endpoints: pods, nodes and known hosts; the ranges outside that rules tell apart are added.
         reads: what the rules read, or more (`classes.reads_of`).
         family: 4 or 6.
-        previous: the universe of the same endpoints under other policies, if those read all of `reads`.
+        gate: the host endpoint that forwards an endpoint's traffic, where there are host endpoints.
+        universe: that of the same endpoints under other policies, if those read all of `reads`.
     """
-    universe = previous or Universe(endpoints, reads, family)
-    egress = _subjects(universe, book, EGRESS)
-    base, changes = _turned(universe, egress)
-    ingress = _subjects(universe, book, INGRESS)
+    universe = universe or Universe(endpoints, reads, family, by_node=gate is not None)
+    base, changes = _turned(universe, subjects(universe, book, EGRESS, gate))
     met: dict[tuple[object, ...], tuple[Part, ...]] = {}
     into: list[tuple[Part, ...]] = []
-    for place, outcomes in enumerate(ingress):
+    for place, outcomes in enumerate(subjects(universe, book, INGRESS, gate)):
         leaving = [(mask, found) for mask, columns in changes if (found := columns.get(place)) is not None]
-        start = base.get(place, (0, 0))
+        start = base[place]
         key = (id(outcomes), start, *leaving)
         parts = met.get(key)
         if parts is None:
-            parts = met[key] = _met(universe.ports.everything, outcomes, start, leaving)
+            parts = met[key] = _met(universe, outcomes, start, leaving)
         into.append(parts)
     return Reach(universe, tuple(into))
-
-
-def _subjects(universe: Universe, book: Rulebook, direction: str) -> list[tuple[Outcome, ...]]:
-    """What a direction decides at each class."""
-    selecting = universe.selecting(book.tiers(direction))
-    free = ((universe.ports.everything, universe.everyone, 0),)
-    first_guest = len(universe.classes) - universe.guests
-    found: list[tuple[Outcome, ...]] = []
-    for place, one in enumerate(universe.classes):
-        # A host-network pod is asked as the pod that some implementations take it for.
-        asked = place + universe.guests if place >= first_guest else place
-        if one.kind not in (POD, HOST_NETWORK) or not selecting[asked]:
-            found.append(free)
-        else:
-            found.append(universe.outcomes(selecting[asked], direction, asked, settled=book.settled))
-    return found
 
 
 Row = tuple["Bits", "Bits"]
 """Sources that are alike, and the destinations that they have."""
 
-Column = tuple["Bits", "Bits"]
-"""Sources that a direction lets out to one destination, and those where that is left open."""
+Column = tuple["Bits", "Bits", "Bits"]
+"""Of one destination: sources that are let out to it, those where that is left open, and those on a condition."""
+
+_NOBODY: Column = (0, 0, 0)
+
+
+class _Rows:
+    """What sources have, to be turned round."""
+
+    def __init__(self) -> None:
+        self._rows: tuple[list[Row], ...] = ([], [], [])
+
+    def add(self, sources: Bits, *sets: Bits) -> None:
+        for rows, destinations in zip(self._rows, sets, strict=True):
+            if destinations:
+                rows.append((sources, destinations))
+
+    def turned(self, width: int) -> dict[int, Column]:
+        allowed, left_open, conditional = (transposed(rows, width) for rows in self._rows)
+        return {
+            place: (allowed.get(place, 0), left_open.get(place, 0), conditional.get(place, 0))
+            for place in allowed.keys() | left_open.keys() | conditional.keys()
+        }
 
 
 def _turned(
-    universe: Universe, egress: list[tuple[Outcome, ...]]
-) -> tuple[dict[int, Column], list[tuple[Bits, dict[int, Column]]]]:
+    universe: Universe, egress: Sequence[tuple[Outcome, ...]]
+) -> tuple[list[Column], list[tuple[Bits, dict[int, Column]]]]:
     """By destination instead of by source: what holds at ordinary ports, then what differs at which ports."""
     width = len(universe.classes)
     sources: dict[int, Bits] = {}
@@ -127,52 +143,52 @@ def _turned(
     for place, outcomes in enumerate(egress):
         sources[id(outcomes)] = sources.get(id(outcomes), 0) | 1 << place
         known[id(outcomes)] = outcomes
-    ordinary = universe.ports.ordinary
     everywhere = 0
-    base_allowed: list[Row] = []
-    base_doubt: list[Row] = []
-    changed: dict[Bits, tuple[list[Row], list[Row]]] = {}
+    ordinary = _Rows()
+    changed: dict[Bits, _Rows] = {}
     for identity, outcomes in known.items():
         who = sources[identity]
-        allowed, doubt = next((a, d) for mask, a, d in outcomes if mask & ordinary)
-        if allowed == universe.everyone:
+        first = next(each for each in outcomes if each.ports & universe.ports.ordinary)
+        if first.allowed == universe.everyone:
             everywhere |= who
-        else:
-            base_allowed.append((who, allowed))
-        base_doubt.append((who, doubt))
-        for mask, other, other_doubt in outcomes:
-            if not mask & ordinary:
-                rows = changed.setdefault(mask, ([], []))
-                rows[0].append((who, other ^ allowed))
-                rows[1].append((who, other_doubt ^ doubt))
-    base = _columns(base_allowed, base_doubt, width)
-    for place in range(width):
-        allowed, doubt = base.get(place, (0, 0))
-        base[place] = allowed | everywhere, doubt
-    return base, [(mask, _columns(*rows, width)) for mask, rows in changed.items()]
-
-
-def _columns(allowed: list[Row], doubtful: list[Row], width: int) -> dict[int, Column]:
-    columns, doubts = transposed(allowed, width), transposed(doubtful, width)
-    return {place: (columns.get(place, 0), doubts.get(place, 0)) for place in columns.keys() | doubts.keys()}
+        ordinary.add(
+            who, 0 if first.allowed == universe.everyone else first.allowed, first.left_open, first.conditional
+        )
+        for each in outcomes:
+            if each is not first:
+                changed.setdefault(each.ports, _Rows()).add(
+                    who,
+                    each.allowed ^ first.allowed,
+                    each.left_open ^ first.left_open,
+                    each.conditional ^ first.conditional,
+                )
+    columns = ordinary.turned(width)
+    base = [columns.get(place, _NOBODY) for place in range(width)]
+    return (
+        [(allowed | everywhere, left_open, conditional) for allowed, left_open, conditional in base],
+        [(mask, rows.turned(width)) for mask, rows in changed.items()],
+    )
 
 
 def _met(
-    everything: Bits, outcomes: tuple[Outcome, ...], base: Column, leaving: list[tuple[Bits, Column]]
+    universe: Universe, outcomes: tuple[Outcome, ...], base: Column, leaving: list[tuple[Bits, Column]]
 ) -> tuple[Part, ...]:
     """What the destination opens, met with what the sources open."""
-    merged: dict[tuple[Bits, Bits, Bits], Bits] = {}
-    for part in split(everything, [*(mask for mask, _, _ in outcomes), *(mask for mask, _ in leaving)]):
+    merged: dict[tuple[Bits, Bits, Bits, Bits, Bits], Bits] = {}
+    for part in split(universe.ports.everything, [*(each.ports for each in outcomes), *(mask for mask, _ in leaving)]):
         port = part & -part
-        entering, entering_doubt = next((a, d) for mask, a, d in outcomes if mask & port)
-        out, out_doubt = base
-        for mask, (differing, differing_doubt) in leaving:
+        into = next(each for each in outcomes if each.ports & port)
+        out, out_doubt, out_condition = base
+        for mask, (allowed, left_open, conditional) in leaving:
             if mask & port:
-                out ^= differing
-                out_doubt ^= differing_doubt
-        left_open = 0
-        if out_doubt or entering_doubt:
-            left_open = (out | out_doubt) & (entering | entering_doubt) & (out_doubt | entering_doubt)
-        result = out & entering, left_open, out_doubt
+                out ^= allowed
+                out_doubt ^= left_open
+                out_condition ^= conditional
+        doubt = out_doubt | into.left_open
+        if doubt:
+            doubt &= (out | out_doubt) & (into.allowed | into.left_open)
+        allowed = out & into.allowed
+        hosts = universe.host_bits
+        result = allowed, doubt, out & hosts, out_doubt & hosts, allowed & (out_condition | into.conditional)
         merged[result] = merged.get(result, 0) | part
     return tuple(Part(part, *result) for result, part in merged.items())

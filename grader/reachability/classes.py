@@ -97,7 +97,10 @@ def reads_of(book: Rulebook) -> Reads:
     # By identity first: equal tuples are often the same object, and hashing policies costs more than reading them.
     matches: dict[int, tuple[Match, ...]] = {}
     ports: dict[int, tuple[Ports, ...]] = {}
-    for tier in (*book.ingress, *book.egress):
+    tiers = [*book.ingress, *book.egress]
+    for host in (book.host_ingress, book.host_egress):
+        tiers += (*host.untracked, *host.before_nat, *host.forwarded)
+    for tier in tiers:
         for policy in tier.policies:
             reads.add(policy.subject)
             for rule in policy.rules:
@@ -165,8 +168,13 @@ class Ranges:
         return found
 
 
-def classify(endpoints: Iterable[Endpoint], reads: Reads, family: int) -> tuple[EndpointClass, ...]:
-    """Return the classes of endpoints and of addresses outside, ordered by kind, then as first met."""
+def classify(
+    endpoints: Iterable[Endpoint], reads: Reads, family: int, *, by_node: bool = False
+) -> tuple[EndpointClass, ...]:
+    """Return the classes of endpoints and of addresses outside, ordered by kind, then as first met.
+
+    `by_node`: endpoints of different nodes are different, as they are where host endpoints forward their traffic.
+    """
     ranges = Ranges(reads.networks, family)
     labels, calico, nodes = _Part(reads.labels), _Part(reads.calico), _Part(reads.nodes)
     names: dict[int, PortNames] = {}
@@ -194,6 +202,7 @@ def classify(endpoints: Iterable[Endpoint], reads: Reads, family: int) -> tuple[
             port_key,
             place,
             endpoint.ref if endpoint.ref in reads.refs else "",
+            (endpoint.node, endpoint.host_addresses) if by_node else None,
         )
         one = found.get(key)
         if one is None:

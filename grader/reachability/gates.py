@@ -19,7 +19,7 @@ def gate_in(endpoints: Endpoints, packet: Packet) -> Endpoint | None:
     if not packet.destination.selectable:
         return None
     node = packet.entry[0] if packet.entry is not None else packet.destination
-    return _crossed(endpoints.gate(node), packet.source)
+    return crossed(endpoints.gate(node), packet.source)
 
 
 def gate_out(endpoints: Endpoints, packet: Packet) -> Endpoint | None:
@@ -27,10 +27,11 @@ def gate_out(endpoints: Endpoints, packet: Packet) -> Endpoint | None:
     if not packet.source.selectable:
         return None
     other = packet.entry[0] if packet.entry is not None else packet.destination
-    return _crossed(endpoints.gate(packet.source), other)
+    return crossed(endpoints.gate(packet.source), other)
 
 
-def _crossed(gate: Endpoint | None, other: Endpoint) -> Endpoint | None:
+def crossed(gate: Endpoint | None, other: Endpoint) -> Endpoint | None:
+    """Return the gate if traffic between its node's pods and another endpoint goes through it; else None."""
     if gate is None or other.host_endpoint == gate.host_endpoint:
         return None
     in_cluster = other.selectable or other.host_network

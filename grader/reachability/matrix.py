@@ -17,6 +17,7 @@ from grader.reachability.verdict import Action, Flow
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from grader.kube.model import Address
     from grader.reachability.world import World
 
 
@@ -81,14 +82,12 @@ class _View:
         self._world, self._sources, self._family = world, sources, family
         self._reach = world.reach(family)
         self._place = {
-            ref: place
-            for place, each in enumerate(self._reach.classes)
-            for ref in each.members
-            if each.kind != OUTSIDE and not each.sample.host_endpoint
+            ref: place for place, each in enumerate(self._reach.classes) for ref in each.members if each.kind != OUTSIDE
         }
         self._rows_of: dict[int, int] = {}
         self._own: dict[str, int] = {}
         self._on_node: dict[str, int] = {}
+        self._at_address: dict[Address, int] = {}
         self._known = 0
         for row, source in enumerate(sources):
             ref = world.endpoints.canonical(source)
@@ -99,8 +98,11 @@ class _View:
             self._known |= 1 << row
             self._rows_of[place] = self._rows_of.get(place, 0) | 1 << row
             self._own[ref] = self._own.get(ref, 0) | 1 << row
-            if endpoint.node and not endpoint.selectable:
+            if not endpoint.selectable:
                 self._on_node[endpoint.node] = self._on_node.get(endpoint.node, 0) | 1 << row
+                address = endpoint.address(family)
+                if address is not None:
+                    self._at_address[address] = self._at_address.get(address, 0) | 1 << row
         self._spread: dict[int, int] = {}
 
     def column(self, column: Column) -> tuple[int, int]:
@@ -118,10 +120,12 @@ class _View:
         part = next(part for part in self._reach.into[place] if part.ports & port)
         allowed, left_open = self._expanded(part.allowed), self._expanded(part.left_open)
         destination = endpoints.find(ref)
-        if destination.selectable or destination.host_network:
+        if destination.policed or destination.host_network:
             # A node, and what uses its network, always gets into its own pods; whether it is let out is another thing.
-            near = self._on_node.get(destination.node, 0)
-            allowed |= near
+            near = self._on_node.get(destination.node, 0) if destination.node else 0
+            for address in destination.host_addresses:
+                near |= self._at_address.get(address, 0)
+            allowed |= near & self._expanded(part.let_out)
             left_open = left_open & ~near | self._expanded(part.leaving) & near
         own = self._own.get(ref, 0)
         others = self._by_flows(column, ((1 << len(self._sources)) - 1) & ~self._known)

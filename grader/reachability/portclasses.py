@@ -81,13 +81,12 @@ class PortClasses:
                 found.append(each)
         return tuple(found)
 
-    def meant(self, rule: Rule, destination: Endpoint, source: Endpoint | None = None) -> Bits:
-        """Return the classes of ports that a rule means at a destination, from a source whose own port is not known."""
+    def meant(self, rule: Rule, destination: Endpoint) -> Bits:
+        """Return the classes of ports that a rule means at a destination, from a sender whose own port is not known."""
         found = 0
         for number, (protocol, port) in enumerate(self._samples):
-            if rule.matches_port(destination, port, protocol) and (
-                source is None or rule.matches_source_port(source, None, protocol)
-            ):
+            # What a rule says of senders' ports it says of every sender, as long as the port is not known.
+            if rule.matches_port(destination, port, protocol) and rule.matches_source_port(destination, None, protocol):
                 found |= 1 << number
         return found
 

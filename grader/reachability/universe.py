@@ -6,12 +6,12 @@ changed is computed again.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from grader.policy.model import EGRESS, Effect
 from grader.reachability.bits import members
-from grader.reachability.classes import HOST_NETWORK, classify
+from grader.reachability.classes import HOST_NETWORK, NODE, classify
 from grader.reachability.population import Population
 from grader.reachability.portclasses import PortClasses, split
 
@@ -28,11 +28,28 @@ Selecting = tuple[tuple["Tier", tuple["Policy", ...]], ...]
 Rectangle = tuple["Bits", "Bits"]
 """A set of ports, and the peers to which a rule means them."""
 
-Step = tuple[Effect, tuple[Rectangle, ...]]
-"""Neighbouring rules of one effect: what any of them matches."""
+Step = tuple[Effect, bool, tuple[Rectangle, ...]]
+"""Neighbouring rules of one effect: whether they stand on a condition, and what any of them matches."""
 
-Outcome = tuple["Bits", "Bits", "Bits"]
-"""A set of ports, the peers to which a direction opens there, and those for which this is left open."""
+Tiers = list[tuple[Effect, list[Step]]]
+"""What counts at one subject: for each tier its end and its steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a direction decides at some ports.
+
+    Attributes:
+        ports: which, as classes of ports.
+        allowed: the peers to which it opens; what is left open as Calico does, conditions taken to hold.
+        left_open: those for which the specification leaves it open.
+        conditional: those for which it stands on a condition that no packet shows.
+    """
+
+    ports: Bits
+    allowed: Bits
+    left_open: Bits = 0
+    conditional: Bits = 0
 
 
 class Universe:
@@ -42,20 +59,22 @@ class Universe:
     sees them that treats them like other pods.
     """
 
-    def __init__(self, endpoints: Iterable[Endpoint], reads: Reads, family: int) -> None:
+    def __init__(self, endpoints: Iterable[Endpoint], reads: Reads, family: int, *, by_node: bool = False) -> None:
         self.reads, self.family = reads, family
-        self.classes = classify(endpoints, reads, family)
+        self.classes = classify(endpoints, reads, family, by_node=by_node)
         count = len(self.classes)
         guests = [each for each in self.classes if each.kind == HOST_NETWORK]
         self.guests = len(guests)
         """Classes of host-network pods: the last of `classes`."""
         self.everyone: Bits = (1 << count) - 1
         self.guest_bits: Bits = self.everyone & ~((1 << (count - self.guests)) - 1)
+        self.host_bits: Bits = sum(1 << i for i, c in enumerate(self.classes) if c.kind in (NODE, HOST_NETWORK))
+        """Nodes, and what uses their network."""
         samples = [each.sample for each in self.classes]
         samples += [replace(each.sample, selectable=True) for each in guests]
         self.samples = samples
         self.population = Population(samples, family)
-        self.policed: Bits = sum(1 << i for i, each in enumerate(samples) if each.selectable)
+        self.policed: Bits = sum(1 << i for i, each in enumerate(samples) if each.policed)
         named = {(protocol, number) for c in self.classes for _, protocol, numbers in c.names for number in numbers}
         self.ports = PortClasses(reads.ports, named)
         self._groups: dict[object, Bits] = {}
@@ -94,23 +113,23 @@ class Universe:
             guest,
             settled,
             *((end, *map(id, policies)) for (end, _), (_, policies) in zip(tiers, selecting, strict=True)),
-            *(id(rectangles) for _, steps in tiers for _, rectangles in steps),
+            *(id(rectangles) for _, steps in tiers for _, _, rectangles in steps),
         )
         found = self._outcomes.get(key)
         if found is None:
             found = self._outcomes[key] = self._swept(tiers, guest=guest, settled=settled)
         return found
 
-    def _swept(self, tiers: list[tuple[Effect, list[Step]]], *, guest: bool, settled: bool) -> tuple[Outcome, ...]:
-        masks = {mask for _, steps in tiers for _, rectangles in steps for mask, _ in rectangles}
-        merged: dict[tuple[Bits, Bits], Bits] = {}
+    def _swept(self, tiers: Tiers, *, guest: bool, settled: bool) -> tuple[Outcome, ...]:
+        masks = {mask for _, steps in tiers for _, _, rectangles in steps for mask, _ in rectangles}
+        merged: dict[tuple[Bits, Bits, Bits], Bits] = {}
         for part in split(self.ports.everything, masks):
-            allowed, isolated = _sweep(tiers, self.population.everyone, part & -part)
-            result = self._as_guest(allowed) if guest else self._judged(allowed, isolated)
-            if settled:
-                result = result[0], 0
+            allowed, isolated, conditional = _sweep(tiers, self.population.everyone, part & -part)
+            opened, doubt = self._as_guest(allowed) if guest else self._judged(allowed, isolated)
+            conditional = 0 if guest else conditional & self.everyone
+            result = opened, 0 if settled else doubt, conditional
             merged[result] = merged.get(result, 0) | part
-        return tuple((part, *result) for result, part in merged.items())
+        return tuple(Outcome(part, *result) for result, part in merged.items())
 
     def _judged(self, allowed: Bits, isolated: Bits) -> tuple[Bits, Bits]:
         """Whether selectors mean host-network pods is left open, where it matters."""
@@ -123,8 +142,9 @@ class Universe:
         return self.everyone, self.everyone & ~as_pods
 
     def _compiled(self, policy: Policy, direction: str, place: int) -> tuple[Step, ...]:
-        named = any(entry.name for rule in policy.rules for entry in (*rule.ports, *rule.not_ports))
-        bound = any(rule.subjects or rule.source_ports or rule.not_source_ports for rule in policy.rules)
+        entries = [entry for rule in policy.rules for entry in (*rule.ports, *rule.not_ports)]
+        named = any(entry.name for entry in entries)
+        bound = any(rule.subjects for rule in policy.rules) or any(entry.only is not None for entry in entries)
         key = (
             id(policy),
             direction,
@@ -138,63 +158,69 @@ class Universe:
         return found
 
     def _steps_of(self, policy: Policy, direction: str, place: int) -> tuple[Step, ...]:
-        steps: list[tuple[Effect, dict[Bits, Bits]]] = []
+        steps: list[tuple[Effect, bool, dict[Bits, Bits]]] = []
         for rule in policy.rules:
             if self.family not in rule.families:
                 continue
             if rule.subjects and not self.population.any_of(rule.subjects) >> place & 1:
                 continue
-            if not steps or steps[-1][0] is not rule.effect:
-                steps.append((rule.effect, {}))
-            merged = steps[-1][1]
+            conditional = bool(rule.condition)
+            if not steps or steps[-1][:2] != (rule.effect, conditional):
+                steps.append((rule.effect, conditional, {}))
+            merged = steps[-1][2]
             for mask, peers in self._rectangles(rule, direction, place):
                 if mask and peers:
                     merged[mask] = merged.get(mask, 0) | peers
-        return tuple((effect, tuple(merged.items())) for effect, merged in steps)
+        return tuple((effect, conditional, tuple(merged.items())) for effect, conditional, merged in steps)
 
     def _rectangles(self, rule: Rule, direction: str, place: int) -> list[Rectangle]:
         peers = self.population.any_of(rule.peers)
         entries = (*rule.ports, *rule.not_ports)
         if direction != EGRESS:
-            return [(self._ports(rule, place, None), peers)]
+            return [(self._ports(rule, place), peers)]
         if any(entry.only is not None for entry in entries):
-            return [(self._ports(rule, peer, place), 1 << peer) for peer in members(peers)]
+            return [(self._ports(rule, peer), 1 << peer) for peer in members(peers)]
         if any(entry.name for entry in entries):
             groups = ((bits & peers) for bits in self._groups.values())
-            return [(self._ports(rule, members(bits)[0], place), bits) for bits in groups if bits]
-        return [(self._ports(rule, place, place), peers)]
+            return [(self._ports(rule, members(bits)[0]), bits) for bits in groups if bits]
+        return [(self._ports(rule, place), peers)]
 
-    def _ports(self, rule: Rule, destination: int, source: int | None) -> Bits:
-        """The ports that a rule means at a destination, from a source (None: any, which only egress knows)."""
+    def _ports(self, rule: Rule, destination: int) -> Bits:
+        """The ports that a rule means at a destination."""
         entries = (*rule.ports, *rule.not_ports)
         if not entries and not rule.source_ports and not rule.not_source_ports:
             return self.ports.everything
-        bound = any(entry.only is not None for entry in entries)
-        sender = (
-            (rule.source_ports, rule.not_source_ports, source) if rule.source_ports or rule.not_source_ports else ()
+        key = (
+            rule.ports,
+            rule.not_ports,
+            rule.source_ports,
+            rule.not_source_ports,
+            self.names[destination] if any(entry.name for entry in entries) else (),
+            destination if any(entry.only is not None for entry in entries) else -1,
         )
-        names = self.names[destination] if any(entry.name for entry in entries) else ()
-        key = (rule.ports, rule.not_ports, names, destination if bound else -1, sender)
         found = self._meant.get(key)
         if found is None:
-            sent = self.samples[source] if source is not None else None
-            found = self._meant[key] = self.ports.meant(rule, self.samples[destination], sent)
+            found = self._meant[key] = self.ports.meant(rule, self.samples[destination])
         return found
 
 
-def _sweep(tiers: list[tuple[Effect, list[Step]]], everyone: Bits, port: Bits) -> tuple[Bits, Bits]:
-    """Ask every rule once for all peers: to whom the direction opens at a port, and who met a tier that isolates."""
-    allowed, remaining, isolated = 0, everyone, 0
+def _sweep(tiers: Tiers, everyone: Bits, port: Bits) -> tuple[Bits, Bits, Bits]:
+    """Ask every rule once for all peers: whom a port opens to, who met a tier that isolates, who needs a condition."""
+    allowed, remaining, isolated, conditional = 0, everyone, 0, 0
     for end, steps in tiers:
         if end is Effect.DENY:
             isolated |= remaining
         passed = 0
-        for effect, rectangles in steps:
+        for effect, conditioned, rectangles in steps:
             hit = 0
             for mask, peers in rectangles:
                 if mask & port:
                     hit |= peers
             hit &= remaining
+            if conditioned:
+                # What comes later may open it anyhow; else it stands on the condition.
+                conditional |= hit if effect is Effect.ALLOW else 0
+                continue
             remaining ^= hit
             if effect is Effect.ALLOW:
                 allowed |= hit
@@ -203,4 +229,5 @@ def _sweep(tiers: list[tuple[Effect, list[Step]]], everyone: Bits, port: Bits) -
         if end is Effect.ALLOW:
             allowed |= remaining
         remaining = passed | (remaining if end is Effect.PASS else 0)
-    return allowed | remaining, isolated
+    allowed |= remaining
+    return allowed | conditional, isolated, conditional & ~allowed

@@ -104,7 +104,8 @@ class World:
         found = self._reach.get(family)
         if found is None:
             reads = reads_of(self.book)
-            found = self._reach[family] = all_ports(self.book, self.endpoints.everyone(), reads, family)
+            gate = self.endpoints.gate if self.objects.host_endpoints else None
+            found = self._reach[family] = all_ports(self.book, self.endpoints.everyone(), reads, family, gate=gate)
         return found
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:

@@ -1,0 +1,109 @@
+"""What each direction decides at each class of endpoints; host endpoints have a say in what their node forwards."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from grader.reachability.classes import HOST_NETWORK, POD
+from grader.reachability.gates import crossed
+from grader.reachability.portclasses import split
+from grader.reachability.universe import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from grader.policy.model import Endpoint, Rulebook, Tier
+    from grader.reachability.bits import Bits
+    from grader.reachability.universe import Universe
+
+    Gate = Callable[[Endpoint], Endpoint | None]
+
+
+def subjects(
+    universe: Universe, book: Rulebook, direction: str, gate: Gate | None = None
+) -> Sequence[tuple[Outcome, ...]]:
+    """Return the outcomes of a direction at each class, in order; those of one class cover every port."""
+    selecting = universe.selecting(book.tiers(direction))
+    free = (Outcome(universe.ports.everything, universe.everyone),)
+    first_guest = len(universe.classes) - universe.guests
+    found: list[tuple[Outcome, ...]] = []
+    for place, one in enumerate(universe.classes):
+        # A host-network pod is asked as the pod that some implementations take it for.
+        asked = place + universe.guests if place >= first_guest else place
+        if one.kind not in (POD, HOST_NETWORK) or not selecting[asked]:
+            found.append(free)
+        else:
+            found.append(universe.outcomes(selecting[asked], direction, asked, settled=book.settled))
+    return found if gate is None else _Hosts(universe, book, direction, gate).applied(found)
+
+
+class _Hosts:
+    """Host endpoints of one direction: see `reachability.hosts` for the order of their chains."""
+
+    def __init__(self, universe: Universe, book: Rulebook, direction: str, gate: Gate) -> None:
+        self._universe, self._book, self._direction, self._gate = universe, book, direction, gate
+        self._places = {
+            each.sample.ref: place for place, each in enumerate(universe.classes) if each.sample.host_endpoint
+        }
+        self._doors: dict[str, tuple[Outcome, ...]] = {}
+
+    def applied(self, found: list[tuple[Outcome, ...]]) -> list[tuple[Outcome, ...]]:
+        chains = self._book.host(self._direction)
+        own = self._selecting((*chains.untracked, *chains.before_nat, *self._book.tiers(self._direction)))
+        for ref, place in self._places.items():
+            here = self._universe.classes[place].sample
+            # Traffic of the host with its own pods does not cross an interface to the outside.
+            near = 0 if here.every_interface else self._peers(partial(_share_node, here))
+            found[place] = self._with(self._outcomes(own, ref), near)
+        for place, one in enumerate(self._universe.classes):
+            door = self._gate(one.sample) if one.kind == POD else None
+            if door is not None and door.ref in self._places:
+                found[place] = self._both(found[place], self._door(door))
+        return found
+
+    def _door(self, door: Endpoint) -> tuple[Outcome, ...]:
+        """What a host endpoint does to what it forwards; what does not cross it passes."""
+        found = self._doors.get(door.ref)
+        if found is None:
+            chains = self._book.host(self._direction)
+            free = self._peers(lambda peer: crossed(door, peer) is None)
+            found = (Outcome(self._universe.ports.everything, self._universe.everyone),)
+            for tiers in (chains.untracked, chains.before_nat, chains.forwarded):
+                found = self._both(found, self._outcomes(self._selecting(tiers), door.ref))
+            found = self._doors[door.ref] = self._with(found, free)
+        return found
+
+    def _selecting(self, tiers: Iterable[Tier]) -> Callable[[int], tuple[Outcome, ...]]:
+        selecting = self._universe.selecting(tuple(tiers))
+        return lambda place: self._universe.outcomes(selecting[place], self._direction, place, settled=True)
+
+    def _outcomes(self, at: Callable[[int], tuple[Outcome, ...]], ref: str) -> tuple[Outcome, ...]:
+        return at(self._places[ref])
+
+    def _peers(self, wanted: Callable[[Endpoint], bool]) -> Bits:
+        return sum(1 << place for place, each in enumerate(self._universe.classes) if wanted(each.sample))
+
+    @staticmethod
+    def _with(outcomes: tuple[Outcome, ...], peers: Bits) -> tuple[Outcome, ...]:
+        return tuple(
+            Outcome(each.ports, each.allowed | peers, each.left_open & ~peers, each.conditional & ~peers)
+            for each in outcomes
+        )
+
+    def _both(self, first: tuple[Outcome, ...], second: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """What passes both."""
+        found = []
+        for part in split(self._universe.ports.everything, [each.ports for each in (*first, *second)]):
+            one, other = (next(o for o in outcomes if o.ports & part) for outcomes in (first, second))
+            allowed = one.allowed & other.allowed
+            found.append(
+                Outcome(part, allowed, one.left_open | other.left_open, allowed & (one.conditional | other.conditional))
+            )
+        return tuple(found)
+
+
+def _share_node(host: Endpoint, endpoint: Endpoint) -> bool:
+    return (bool(endpoint.node) and endpoint.node == host.node) or bool(
+        set(endpoint.host_addresses) & set(host.host_addresses)
+    )
