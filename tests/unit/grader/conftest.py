@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from grader.kube.parse import read_objects
+from grader.reachability.matrix import Column
+from grader.reachability.verdict import Action, Flow
 from grader.reachability.world import World
 
 if TYPE_CHECKING:
@@ -106,3 +108,95 @@ def shop() -> Callable[..., World]:
     """A World of the small cluster with these policies."""
     base = list(yaml.safe_load_all(SHOP))
     return lambda *specs: World(read_objects([*base, *policies(*specs)]))
+
+
+KINDS = {
+    "np": ("projectcalico.org/v3", "NetworkPolicy"),
+    "gnp": ("projectcalico.org/v3", "GlobalNetworkPolicy"),
+    "snp": ("projectcalico.org/v3", "StagedNetworkPolicy"),
+    "sgnp": ("projectcalico.org/v3", "StagedGlobalNetworkPolicy"),
+    "sknp": ("projectcalico.org/v3", "StagedKubernetesNetworkPolicy"),
+    "tier": ("projectcalico.org/v3", "Tier"),
+    "set": ("projectcalico.org/v3", "NetworkSet"),
+    "gset": ("projectcalico.org/v3", "GlobalNetworkSet"),
+    "hep": ("projectcalico.org/v3", "HostEndpoint"),
+    "profile": ("projectcalico.org/v3", "Profile"),
+    "felix": ("projectcalico.org/v3", "FelixConfiguration"),
+    "pool": ("projectcalico.org/v3", "IPPool"),
+    "knp": ("networking.k8s.io/v1", "NetworkPolicy"),
+    "cnp": ("policy.networking.k8s.io/v1beta1", "ClusterNetworkPolicy"),
+    "anp": ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy"),
+    "banp": ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy"),
+    "sa": ("v1", "ServiceAccount"),
+}
+
+
+def brief(text: str) -> dict[str, Any]:
+    """An object from `KIND [NAMESPACE/]NAME {spec}`; labels may stand in brackets before the spec: `[a=b,c=d]`."""
+    kind, name, rest = (text.strip() + " {}").split(maxsplit=2)
+    version, full = KINDS[kind]
+    namespace, _, bare = name.rpartition("/")
+    metadata: dict[str, Any] = {"name": bare}
+    if namespace:
+        metadata["namespace"] = namespace
+    if rest.startswith("["):
+        listed, _, rest = rest[1:].partition("]")
+        metadata["labels"] = dict(pair.split("=") for pair in listed.split(","))
+    spec = yaml.safe_load(rest.removesuffix(" {}") or "{}")
+    return {"apiVersion": version, "kind": full, "metadata": metadata, "spec": spec}
+
+
+@pytest.fixture(scope="session")
+def parsed() -> Callable[..., Any]:
+    """The parsed objects of these brief ones alone."""
+    return lambda *texts, **options: read_objects([brief(text) for text in texts], **options)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Callable[..., World]:
+    """A World of the small cluster with these objects, written briefly."""
+    base = list(yaml.safe_load_all(SHOP))
+    return lambda *texts: World(read_objects([*base, *map(brief, texts)]))
+
+
+def read_arrow(arrow: str) -> tuple[Flow, str]:
+    """`A -> B:80/udp`, with `sent=PORT`, `icmp=TYPE.CODE` and `@6` (IPv6) behind it."""
+    start, sign, target, *more = arrow.split()
+    options = dict(option.split("=") for option in more if "=" in option)
+    family = 6 if "@6" in more else 4
+    name, _, port = target.rpartition(":")
+    kind, _, code = options.get("icmp", "").partition(".")
+    number, _, protocol = ("0", "", "icmp") if port == "icmp" else port.partition("/")
+    sent = int(options["sent"]) if "sent" in options else None
+    icmp = (int(kind), int(code)) if kind else None
+    return Flow(start, name, int(number), protocol.upper() or "TCP", family, source_port=sent, icmp=icmp), sign
+
+
+@pytest.fixture(scope="session")
+def agree() -> Callable[[World, list[str]], None]:
+    """Hold arrows against verdicts of a world: `->` passes, `-x` is dropped, a `?` in it is left open."""
+
+    def check(world: World, arrows: list[str]) -> None:
+        for arrow in arrows:
+            flow, sign = read_arrow(arrow)
+            verdict = world.verdict(flow)
+            left_open = "?" if verdict.action is Action.OPEN else ""
+            assert f"-{left_open}{'>' if verdict.allowed else 'x'}" == sign, (arrow, world.explain(flow).lines())
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def sets_agree() -> Callable[[World], None]:
+    """Hold the set-wise matrix of a small cluster against its verdicts."""
+
+    def check(world: World) -> None:
+        ends = [*world.endpoints.pods, "node:n1", "ip:192.0.2.1", "service:shop/both"]
+        ports = [(1, "TCP"), (80, "TCP"), (80, "UDP"), (8080, "TCP"), (8081, "TCP"), (30080, "TCP"), (0, "ICMP")]
+        columns = [Column(end, *port) for end in ends for port in ports]
+        for family in (4, 6):
+            for flow, allowed, left_open in world.matrix(ends[:-1], columns, family).cells():
+                verdict = world.verdict(flow)
+                assert (allowed, left_open) == (verdict.allowed, verdict.action is Action.OPEN), flow
+
+    return check
