@@ -17,6 +17,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from content.collector import uncollected
 from content.errors import BrokenContentError, Defect
 from content.yamlplain import ITEMS, NotPlain, PlainReader
 from content.yamlreader import PARSER, Document, Limits, Reader, broken, line_at
@@ -90,9 +91,10 @@ def read_manifests(
         file, text = file or TEXT, source
     if len(text) > MANIFESTS.size:
         raise _too_large(file, MANIFESTS)
-    if shared and (quick := read_quickly(text, file, MANIFESTS)) is not None:
-        return quick
-    return _checked(_read(text, file, MANIFESTS), file)
+    with uncollected():
+        if shared and (quick := read_quickly(text, file, MANIFESTS)) is not None:
+            return quick
+        return _checked(_read(text, file, MANIFESTS), file)
 
 
 def _read(text: str, file: Path, limits: Limits) -> list[tuple[Any, int]]:

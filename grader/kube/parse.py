@@ -9,6 +9,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from content.collector import uncollected
 from content.errors import BrokenContentError, Defect
 from grader.calico.model import (
     CalicoPolicy,
@@ -97,9 +98,10 @@ def read_objects(
         content.errors.BrokenContentError: an object that the API would refuse, by kind, name and field path.
     """
     reading = _Reading(default_namespace, lenient=lenient)
-    for manifest, origin in zip(manifests, chain(origins, repeat(Origin()))):  # noqa: B905 - the second never ends
-        for single in _unfold(manifest):
-            reading.add(single, origin)
+    with uncollected():
+        for manifest, origin in zip(manifests, chain(origins, repeat(Origin()))):  # noqa: B905 - the second never ends
+            for single in _unfold(manifest):
+                reading.add(single, origin)
     if reading.defects:
         raise BrokenContentError(reading.defects)
     return reading.finish()

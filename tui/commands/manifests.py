@@ -31,12 +31,15 @@ def read(names: Iterable[str]) -> list[Manifest]:
     return [item for item, _file, _line in read_located(names)]
 
 
-def read_located(names: Iterable[str], *, skipped: Skipped | None = None) -> list[tuple[Manifest, str, int]]:
+def read_located(
+    names: Iterable[str], *, skipped: Skipped | None = None, shared: bool = False
+) -> list[tuple[Manifest, str, int]]:
     """As `read`, each object with its file and the line on which it starts (`-` for standard input).
 
     Args:
         names: files, folders or `-`.
         skipped: called for each document that cannot be read, which is then left out; without it that is an error.
+        shared: parts that are alike may be one object, which is much quicker: for who changes nothing.
     """
     import sys
     from pathlib import Path
@@ -46,7 +49,7 @@ def read_located(names: Iterable[str], *, skipped: Skipped | None = None) -> lis
     objects: list[tuple[Manifest, str, int]] = []
     for name in names:
         if name == "-":
-            objects += ((item, "-", line) for item, line in _text(sys.stdin.read(), Path("-"), skipped))
+            objects += ((item, "-", line) for item, line in _text(sys.stdin.read(), Path("-"), skipped, shared=shared))
             continue
         path = Path(name)
         if not path.exists():
@@ -55,29 +58,29 @@ def read_located(names: Iterable[str], *, skipped: Skipped | None = None) -> lis
             sorted(f for f in path.rglob("*") if f.suffix in {".yaml", ".yml", ".json"}) if path.is_dir() else [path]
         )
         for file in files:
-            objects += ((item, str(file), line) for item, line in _file(file, skipped))
+            objects += ((item, str(file), line) for item, line in _file(file, skipped, shared=shared))
     return objects
 
 
-def _file(file: Path, skipped: Skipped | None) -> Found:
+def _file(file: Path, skipped: Skipped | None, *, shared: bool) -> Found:
     from content.yamlio import read_manifests, read_text
 
     if skipped is None:
-        return read_manifests(file)
+        return read_manifests(file, shared=shared)
     try:
         text = read_text(file)
     except BrokenContentError as error:
         skipped(error)
         return []
-    return _text(text, file, skipped)
+    return _text(text, file, skipped, shared=shared)
 
 
-def _text(text: str, file: Path, skipped: Skipped | None) -> Found:
+def _text(text: str, file: Path, skipped: Skipped | None, *, shared: bool) -> Found:
     """The objects of a text; where one document is broken and may be skipped, each document is read by itself."""
     from content.yamlio import read_manifests
 
     try:
-        return read_manifests(text, file=file)
+        return read_manifests(text, file=file, shared=shared)
     except BrokenContentError:
         if skipped is None:
             raise

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import compress, groupby
 from typing import TYPE_CHECKING
 
-from tui.output.terminal import clean, default_symbols, fit, wrap
+from tui.output.terminal import GREEN, RED, YELLOW, clean, default_symbols, fit, paint, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +34,8 @@ OPEN, CLOSED, MIXED, CALICO_OPEN, CALICO_CLOSED, NONE = (
     "none",
 )
 LONGEST_NAME = 30
+MOST_TABLES = 6
+"""Tables below one another; what would need more is listed by destination."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -133,8 +135,13 @@ def matrix_json(matrix: Folded) -> str:
     return json.dumps(document, indent=2 if len(matrix.rows) <= 100 else None)
 
 
-def matrix_text(matrix: Folded, width: int = 80) -> str:
-    """The matrix as tables of at most `width` columns, with a legend; folded between destinations where it is wider."""
+def matrix_text(
+    matrix: Folded, width: int = 80, shared: Mapping[str, Sequence[str]] | None = None, *, color: bool = False
+) -> str:
+    """The matrix as tables of at most `width` columns, with a legend; a list of destinations where those are too many.
+
+    `shared`: names that stand for several workloads, which are then listed.
+    """
     if not matrix.rows or not matrix.columns:
         return "The matrix is empty: no pod declares a port."
     symbols = default_symbols()
@@ -148,9 +155,63 @@ def matrix_text(matrix: Folded, width: int = 80) -> str:
     }
     left = min(LONGEST_NAME, width // 2, max(4, *(len(row) for row in matrix.rows)))
     lines: list[str] = []
-    for part in _parts(tuple(matrix.columns), width - left):
+    parts = list(_parts(tuple(matrix.columns), width - left))
+    if len(parts) > MOST_TABLES:
+        lines = [*_listing(matrix, signs, width, symbols, color=color), ""]
+        parts = []
+    for part in parts:
         lines += [*_header(part, left, symbols, width), *_body(matrix, part, left, signs, symbols), ""]
-    return "\n".join([*lines, *wrap(_legend(matrix, signs), width, "")])
+    lines += wrap(_legend(matrix, signs), width, "")
+    if shared:
+        lines += ["", "Treated alike:"]
+        for name, workloads in shared.items():
+            lines += wrap(clean(f"{name}: {', '.join(workloads[1:])}", symbols), width, "  ", "    ")
+    return "\n".join(lines)
+
+
+def _listing(matrix: Folded, signs: Mapping[str, str], width: int, symbols: Symbols, *, color: bool) -> Iterable[str]:
+    """Each destination with who gets to which of its ports; who is not named does not."""
+    styles = {OPEN: GREEN, CLOSED: RED, MIXED: YELLOW, CALICO_OPEN: GREEN, CALICO_CLOSED: RED}
+    for destination, columns in groupby(matrix.columns, key=lambda column: column.destination):
+        yield clean(destination, symbols)
+        for column in columns:
+            by = matrix.columns[column]
+            there = ((1 << len(matrix.rows)) - 1) & ~by[NONE]
+            shown = [verdict for verdict in styles if by[verdict] and (verdict != CLOSED or by[CLOSED] == there)]
+            label = column.label.ljust(9)
+            for verdict in shown:
+                rows = by[verdict]
+                names = "everything" if rows == there else ", ".join(matrix.named(rows))
+                text = clean(f"{label} {signs[verdict].ljust(2)} {names}", symbols)
+                for line in wrap(text, width, "  ", " " * 16):
+                    yield paint(line, styles[verdict], color=color)
+                label = " " * 9
+
+
+def matrix_table(matrix: Folded) -> list[list[str]]:
+    """The matrix as rows of words, the first with the destinations: open, closed, mixed, calico-open, calico-closed."""
+    rows = [["from", *(f"{column.destination}:{column.label}" for column in matrix.columns)]]
+    for number, row in enumerate(matrix.rows):
+        cells = (next(v for v, there in by.items() if there >> number & 1) for by in matrix.columns.values())
+        rows.append([row, *("" if cell == NONE else cell for cell in cells)])
+    return rows
+
+
+def matrix_csv(matrix: Folded) -> str:
+    """The table of words as CSV."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(matrix_table(matrix))
+    return text.getvalue().rstrip("\n")
+
+
+def matrix_markdown(matrix: Folded) -> str:
+    """The table of words in Markdown."""
+    head, *rows = ([cell.replace("|", "\\|") for cell in row] for row in matrix_table(matrix))
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _legend(matrix: Folded, signs: Mapping[str, str]) -> str:

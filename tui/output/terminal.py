@@ -60,7 +60,7 @@ def wants_color() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-GREEN, RED, DIM, BOLD = "32", "1;31", "2", "1"
+GREEN, RED, YELLOW, DIM, BOLD = "32", "1;31", "33", "2", "1"
 """SGR parameters (ECMA-48)."""
 
 

@@ -73,7 +73,8 @@ def read(paths: Iterable[str], context: str | None = None, *, keep_going: bool =
 
         found += ((item, Origin()) for item in objects_of(context))
     skipped = _warn if keep_going else None
-    return found + [(item, Origin(file, line)) for item, file, line in read_located(names, skipped=skipped)]
+    located = read_located(names, skipped=skipped, shared=True)
+    return found + [(item, Origin(file, line)) for item, file, line in located]
 
 
 def parse(located: Located, namespace: str, *, keep_going: bool = False, quiet: bool = False) -> Objects:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from tui.commands.options import output_option
+from tui.commands.options import output_as
 from tui.commands.reach.inputs import family_option, input_options, read_world
+
+if TYPE_CHECKING:
+    from grader.reachability.matrix import Matrix
+    from grader.reachability.world import World
+
+FEW_WORKLOADS = 16
+"""Up to so many, each has a row of its own in text; of more, those that are treated alike share one."""
 
 
 @click.command()
@@ -13,7 +22,8 @@ from tui.commands.reach.inputs import family_option, input_options, read_world
 @family_option
 @click.option("--from", "sources", multiple=True, help="Only this source; may be repeated.")
 @click.option("--to", "targets", metavar="DST[:PORT[/PROTO]]", multiple=True, help="Only this destination.")
-@output_option
+@click.option("--expand", is_flag=True, help="Every pod in a row of its own; in JSON and CSV, every cell.")
+@output_as("text", "json", "csv", "markdown")
 def matrix(
     *,
     paths: tuple[str, ...],
@@ -23,16 +33,99 @@ def matrix(
     family: str | None,
     sources: tuple[str, ...],
     targets: tuple[str, ...],
+    expand: bool,
     output: str,
 ) -> None:
-    """Show all pairs: every workload against every port that one declares."""
-    from grader.reachability.names import columns, parse_target, resolve
-    from tui.output import reach as forms
-    from tui.output import terminal_width
+    """Show all pairs: every workload against every port that one declares.
 
-    world = read_world(paths, namespace, context, keep_going=keep_going)
+    JSON has every port and every endpoint, outside addresses too, folded into classes of endpoints that are treated
+    alike. With --from or --to it has workloads and the ports that were asked for.
+    """
+    from content.collector import uncollected
+
+    with uncollected():
+        world = read_world(paths, namespace, context, keep_going=keep_going)
+        number = int(family or world.family)
+        if output == "json" and not (sources or targets or expand):
+            click.echo(_classes(world, number))
+            return
+        found = _selected(world, sources, targets, number)
+        if expand and output in ("json", "csv"):
+            _write_cells(found, output)
+        else:
+            click.echo(_table(world, found, output, expand=expand, whole=not (sources or targets)))
+
+
+def _classes(world: World, family: int) -> str:
+    from grader.reachability.folding import fold
+    from tui.output.classes import classes_json
+
+    nodes: dict[str, list[str]] = {}
+    for endpoint in world.endpoints.everyone():
+        if endpoint.node:
+            nodes.setdefault(endpoint.node, []).append(endpoint.ref)
+    return classes_json(fold(world.reach(family)), _owners(world), nodes)
+
+
+def _owners(world: World) -> dict[str, str]:
+    return {pod.ref: f"{pod.namespace}/{pod.owner}" for pod in world.objects.pods}
+
+
+def _selected(world: World, sources: tuple[str, ...], targets: tuple[str, ...], family: int) -> Matrix:
+    from grader.reachability.names import columns, parse_target, resolve
+
     rows = [ref for text in sources for ref in resolve(world, text)] or None
     wanted = [column for text in targets for column in columns(world, parse_target(text))] or None
-    owners = {pod.ref: f"{pod.namespace}/{pod.owner}" for pod in world.objects.pods}
-    folded = forms.fold(world.matrix(rows, wanted, int(family or world.family)), owners)
-    click.echo(forms.matrix_json(folded) if output == "json" else forms.matrix_text(folded, terminal_width()))
+    return world.matrix(rows, wanted, family)
+
+
+def _write_cells(found: Matrix, output: str) -> None:
+    import sys
+
+    from tui.output.cells import write_csv, write_json
+
+    if output == "json":
+        write_json(found, sys.stdout)
+    else:
+        write_csv(found, sys.stdout)
+
+
+def _table(world: World, found: Matrix, output: str, *, expand: bool, whole: bool) -> str:
+    from tui.output import reach as forms
+    from tui.output import terminal_width, wants_color
+
+    owners = {} if expand else _owners(world)
+    shared: dict[str, list[str]] = {}
+    if whole and not expand and output == "text" and len(set(owners.values())) > FEW_WORKLOADS:
+        owners, shared = _alike(world, owners, found.family)
+    folded = forms.fold(found, owners)
+    match output:
+        case "json":
+            return forms.matrix_json(folded)
+        case "csv":
+            return forms.matrix_csv(folded)
+        case "markdown":
+            return forms.matrix_markdown(folded)
+        case _:
+            return forms.matrix_text(folded, terminal_width(), shared, color=wants_color())
+
+
+def _alike(world: World, owners: dict[str, str], family: int) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Workloads that no verdict tells apart under one name; and of each such name, all of them."""
+    from grader.reachability.folding import fold
+
+    places: dict[str, set[int]] = {}
+    for place, each in enumerate(fold(world.reach(family)).classes):
+        for ref in each.members:
+            if ref in owners:
+                places.setdefault(owners[ref], set()).add(place)
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for workload in sorted(places):
+        alike.setdefault(tuple(sorted(places[workload])), []).append(workload)
+    names = {
+        workload: listed[0] if len(listed) == 1 else f"{listed[0]} +{len(listed) - 1}"
+        for listed in alike.values()
+        for workload in listed
+    }
+    shared = {names[listed[0]]: listed for listed in alike.values() if len(listed) > 1}
+    return {ref: names.get(workload, workload) for ref, workload in owners.items()}, shared
