@@ -124,12 +124,14 @@ def rectangles(space: Space, cells: Sequence[Sequence[Bits]], world: int) -> lis
     """
     folded: dict[tuple[Bits, tuple[int, ...]], list[Group]] = {}
     for destination, row in zip(space.groups, cells, strict=True):
+        # A lone endpoint's flow to itself is no flow: taking it in folds pods that reach each other.
+        own = 1 << destination.number if len(destination.asked) == 1 and not destination.outside else 0
         ports: dict[Bits, list[int]] = {}
         for interval, sources in enumerate(row):
             if sources:
                 ports.setdefault(sources, []).append(interval)
         for sources, listed in ports.items():
-            folded.setdefault((sources, tuple(listed)), []).append(destination)
+            folded.setdefault((sources | own, tuple(listed)), []).append(destination)
     found = [_rectangle(space, part, destinations, world) for part, destinations in folded.items()]
     return sorted(found, key=lambda each: -each.flows)
 
@@ -137,10 +139,11 @@ def rectangles(space: Space, cells: Sequence[Sequence[Bits]], world: int) -> lis
 def _rectangle(
     space: Space, part: tuple[Bits, tuple[int, ...]], destinations: Sequence[Group], world: int
 ) -> Rectangle:
-    sources = tuple(space.groups[i] for i in members(part[0]))
+    alone = destinations[0] if len(destinations) == 1 and len(destinations[0].asked) == 1 else None
+    sources = tuple(group for i in members(part[0]) if (group := space.groups[i]) is not alone)
     ports = tuple(space.intervals[i] for i in part[1])
     pairs = sum(each.size for each in sources) * sum(each.size for each in destinations)
-    pairs -= sum(each.size for each in destinations if part[0] >> each.number & 1)
+    pairs -= sum(each.size for each in destinations if each in sources)
     flows = pairs * sum(each.high - each.low + 1 for each in ports)
     witness = _witness(space, sources, destinations, ports, world)
     return Rectangle(sources, tuple(destinations), ports, pairs, flows, witness)

@@ -9,7 +9,7 @@ from tui.output.spaces import Names, groups_json, ports_json, ports_text
 from tui.output.terminal import GREEN, RED, clean, default_symbols, paint, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from grader.reachability.diff import Change, Difference
     from grader.reachability.verdict import Flow, Verdict
@@ -24,7 +24,7 @@ def flow_text(flow: Flow) -> str:
     return f"{flow.source} -> {flow.destination}:{port}"
 
 
-def difference_text(difference: Difference, owners: dict[str, str], width: int = 80, *, color: bool = False) -> str:
+def difference_text(difference: Difference, owners: Mapping[str, str], width: int = 80, *, color: bool = False) -> str:
     """One entry a change, with a witness and what decides it; then the totals."""
     symbols = default_symbols()
     names = Names(difference.space, owners)
@@ -109,7 +109,7 @@ def difference_json(difference: Difference) -> str:
     return json.dumps(document, indent=2 if len(groups) <= 100 else None)
 
 
-def difference_markdown(difference: Difference, owners: dict[str, str]) -> str:
+def difference_markdown(difference: Difference, owners: Mapping[str, str]) -> str:
     """A table for a review's comment."""
     names = Names(difference.space, owners)
     lines = ["| | From | To | Ports | Pairs | For example |", "|---|---|---|---|---|---|"]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from grader.reachability.space import Group, Space
 
 MOST_NAMES = 6
+MOST_EXCEPTIONS = 3
+ORDER = ("TCP", "UDP", "SCTP")
 
 
 class Names:
@@ -82,14 +84,36 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 def ports_text(intervals: Iterable[Interval]) -> str:
     """Return ports as people write them: `5432/TCP, 53/UDP`, `every port but 80/TCP`, `every port and ping`."""
     found = merged(intervals)
-    whole = [each.protocol for each in found if (each.low, each.high) == (1, 65535)]
-    ping = any(each.protocol == "ICMP" for each in found)
-    if len(whole) == 3:
-        return "every port and ping" if ping else "every port"
+    numbered = [each for each in found if each.protocol != "ICMP"]
+    closed = _others(numbered)
+    if closed is not None and len(closed) <= MOST_EXCEPTIONS:
+        text = "every port" + (f" but {_listed(closed)}" if closed else "")
+        return f"{text}{', ' if closed else ' '}and ping" if len(numbered) < len(found) else text
+    return ", ".join(part for part in (_listed(numbered), "ping" if len(numbered) < len(found) else "") if part)
+
+
+def _listed(found: Iterable[Interval]) -> str:
+    ordered = sorted(found, key=lambda each: (ORDER.index(each.protocol), each.low))
     return ", ".join(
-        ",".join(_numbers(each) for each in group) + f"/{protocol}" if protocol != "ICMP" else "ping"
-        for protocol, group in groupby(found, key=lambda each: each.protocol)
+        f"{','.join(map(_numbers, group))}/{protocol}"
+        for protocol, group in groupby(ordered, lambda each: each.protocol)
     )
+
+
+def _others(found: Sequence[Interval]) -> list[Interval] | None:
+    """The ports that are not there; None where a whole protocol is not."""
+    from grader.reachability.portclasses import LAST, Interval
+
+    if {each.protocol for each in found} != set(ORDER):
+        return None
+    gaps: list[Interval] = []
+    for protocol in ORDER:
+        start = 1
+        for each in (*(each for each in found if each.protocol == protocol), Interval(protocol, LAST + 1, LAST + 1)):
+            if each.low > start:
+                gaps.append(Interval(protocol, start, each.low - 1))
+            start = each.high + 1
+    return gaps
 
 
 def _numbers(each: Interval) -> str:

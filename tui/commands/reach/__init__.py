@@ -3,7 +3,7 @@
 - `inputs`   what every command reads: paths, standard input, or a live cluster
 - `live`     a live cluster's objects, by kubectl
 - `change`   objects as they would be after a change
-- `matrix`, `explain`, `diff`, `lint`, `check`: one command each
+- `matrix`, `explain`, `diff`, `lint`, `check`: one command each; `required`: two
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tui.commands.reach.diff import diff as diff_command
 from tui.commands.reach.explain import explain as explain_command
 from tui.commands.reach.lint import lint as lint_command
 from tui.commands.reach.matrix import matrix as matrix_command
+from tui.commands.reach.required import privilege, synthesize
 
 
 @click.group()
@@ -29,5 +30,5 @@ def reach() -> None:
     """
 
 
-for _command in (matrix_command, explain_command, diff_command, lint_command, check_command):
+for _command in (matrix_command, explain_command, diff_command, lint_command, privilege, synthesize, check_command):
     reach.add_command(_command)
