@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from ipaddress import collapse_addresses, ip_network
+from typing import TYPE_CHECKING, Any
 
 from content.errors import UsageError
 from grader.kube.model import IPBlock, LabelSelector, NetworkPolicy, Peer, PolicyPort, PolicyRule, Requirement
+from grader.policy.model import Block
 from grader.reachability.diff import difference
 from grader.reachability.world import World
 from grader.synthesize.required import required_world, without_policies
@@ -15,6 +17,7 @@ from grader.synthesize.selectors import exact_selector
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from grader.kube.model import Network
     from grader.policy.model import Endpoint
     from grader.reachability.diff import Difference
     from grader.synthesize.flows import Required
@@ -33,13 +36,19 @@ class Unit:
     selector: LabelSelector
 
 
-def synthesize(world: World, flows: Iterable[Required], left: Collection[str] = ()) -> tuple[NetworkPolicy, ...]:
+def synthesize(
+    world: World, flows: Iterable[Required], left: Collection[str] = (), pod_ranges: Sequence[Network] = ()
+) -> tuple[NetworkPolicy, ...]:
     """Return the policies: a default deny for each namespace, and one for each group of pods that flows name.
+
+    A pod that may reach a range, and one that a range may reach, would reach each other where ranges hold pods. Known
+    addresses of such pods are excepted, and `pod_ranges` always are; `verify` finds what is left.
 
     Args:
         world: the endpoints; its policies do not matter.
         flows: what must pass; nothing else will.
         left: namespaces that are left as they are.
+        pod_ranges: where pods have their addresses.
 
     Raises:
         UsageError: labels cannot tell pods apart that the flows treat differently.
@@ -52,12 +61,11 @@ def synthesize(world: World, flows: Iterable[Required], left: Collection[str] = 
         if unit.namespace in left:
             continue
         near = set(unit.refs)
-        ingress = _rules(
-            unit,
-            [(f, f.sources, f.from_range) for f in listed if near.intersection(f.destinations)],
-            by_ref,
-        )
-        egress = _rules(unit, [(f, f.destinations, f.to_range) for f in listed if near.intersection(f.sources)], by_ref)
+        into = [f for f in listed if near.intersection(f.destinations)]
+        out_of = [f for f in listed if near.intersection(f.sources)]
+        entering = [(f, f.sources, _entering(world, unit, f, listed, pod_ranges)) for f in into]
+        leaving = [(f, f.destinations, _leaving(f.to_range, pod_ranges)) for f in out_of]
+        ingress, egress = _rules(unit, entering, by_ref), _rules(unit, leaving, by_ref)
         policy = NetworkPolicy(unit.namespace, unit.name, unit.selector, ingress, egress)
         found.append(replace(policy, isolates_ingress=bool(ingress), isolates_egress=bool(egress)))
     return tuple(sorted(found, key=lambda each: (each.namespace, each.name != DEFAULT_DENY, each.name)))
@@ -68,11 +76,12 @@ def verify(
     flows: Iterable[Required],
     policies: tuple[NetworkPolicy, ...],
     left: Collection[str] = (),
+    pod_ranges: Sequence[Network] = (),
     family: int | None = None,
 ) -> Difference:
     """Return where the policies differ from the flows: what opens is too much, what closes is missing."""
     made = World(replace(without_policies(world.objects), policies=policies))
-    return difference(required_world(world, flows, left), made, family or world.family)
+    return difference(required_world(world, flows, left, pod_ranges), made, family or world.family)
 
 
 def _namespaces(world: World) -> list[str]:
@@ -123,15 +132,59 @@ def _alike(ref: str, pods: Sequence[Endpoint], others: Sequence[Endpoint]) -> Us
     )
 
 
+def _entering(
+    world: World, unit: Unit, flow: Required, flows: Sequence[Required], pod_ranges: Sequence[Network]
+) -> IPBlock | None:
+    """The range that a flow comes from, without pods that some range lets out to the unit at this port."""
+    block = _leaving(flow.from_range, pod_ranges)
+    if block is None:
+        return None
+    ends = [world.endpoints.pods[ref] for ref in unit.refs]
+    same = [each for each in flows if (each.port, each.protocol) == (flow.port, flow.protocol)]
+    asked = {ref for each in same if set(unit.refs) & set(each.destinations) for ref in each.sources}
+    roaming = {
+        ref
+        for each in same
+        if each.to_range is not None and any(_holds(each.to_range, end) for end in ends)
+        for ref in each.sources
+    }
+    addresses = [
+        ip_network(address)
+        for ref in roaming - asked
+        for address in world.endpoints.pods[ref].addresses
+        if address in block.cidr
+    ]
+    return _without(block.cidr, [*block.excepted, *addresses])
+
+
+def _leaving(network: Network | None, pod_ranges: Sequence[Network]) -> IPBlock | None:
+    return None if network is None else _without(network, pod_ranges)
+
+
+def _without(network: Network, excepted: Iterable[Network]) -> IPBlock | None:
+    """A range with exceptions inside it; None where nothing of it is left."""
+    inside: list[Any] = []
+    for each in excepted:
+        if each.version != network.version:
+            continue
+        if network.subnet_of(each):  # type: ignore[arg-type] # one version, see above
+            return None
+        if each.subnet_of(network):  # type: ignore[arg-type] # likewise
+            inside.append(each)
+    return IPBlock(network, tuple(collapse_addresses(inside)))
+
+
+def _holds(network: Network, end: Endpoint) -> bool:
+    return Block(network).matches(end, network.version)
+
+
 def _rules(
-    unit: Unit, needed: Sequence[tuple[Required, tuple[str, ...], object]], by_ref: dict[str, Unit]
+    unit: Unit, needed: Sequence[tuple[Required, tuple[str, ...], IPBlock | None]], by_ref: dict[str, Unit]
 ) -> tuple[PolicyRule, ...]:
     """One rule for each set of ports, with every peer that needs it."""
     ports: dict[Peer, set[tuple[str, int]]] = {}
-    for each, refs, network in needed:
-        peers: list[Peer] = []
-        if network is not None:
-            peers.append(Peer(block=IPBlock(network)))  # type: ignore[arg-type] # a range, as `Required` says
+    for each, refs, block in needed:
+        peers = [Peer(block=block)] if block is not None else []
         peers += (_peer(unit, by_ref[ref]) for ref in refs)
         for peer in peers:
             ports.setdefault(peer, set()).add((each.protocol, each.port))

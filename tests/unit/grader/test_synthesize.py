@@ -143,6 +143,34 @@ def test_namespaces_that_are_left_alone(shop: Callable[..., World]) -> None:
     assert verify(world, flows, policies).opened != ()
 
 
+def test_ranges_that_hold_pods() -> None:
+    """One may go anywhere, the other hears from anywhere: that must not let one reach the other."""
+
+    def pods(**addresses: str) -> World:
+        return World(
+            read_objects(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": name, "namespace": "a", "labels": {"app": name}},
+                    "status": {"podIP": address} if address else {},
+                }
+                for name, address in addresses.items()
+            )
+        )
+
+    text = "one -> 0.0.0.0/0:80\n0.0.0.0/0 -> two:80"
+    known, unknown = pods(one="10.0.0.1", two="10.0.0.2"), pods(one="", two="")
+    flows = read_flows(text, known, FILE)
+    policies = synthesize(known, flows)
+    assert verify(known, flows, policies).changes == ()
+    assert [str(each) for each in policies[-1].ingress[0].peers[0].block.excepted] == ["10.0.0.1/32"]  # type: ignore[union-attr]
+    flows = read_flows(text, unknown, FILE)
+    assert verify(unknown, flows, synthesize(unknown, flows)).opened != ()
+    apart = [ip_network("10.244.0.0/16")]
+    assert verify(unknown, flows, synthesize(unknown, flows, (), apart), (), apart).changes == ()
+
+
 def test_pods_that_labels_cannot_tell_apart() -> None:
     pods = [
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "a", "labels": {"app": "x"}}}
@@ -173,7 +201,7 @@ def worlds(draw: st.DrawFn) -> World:
     objects: list[dict[str, Any]] = []
     for number in range(1, draw(st.integers(2, 6))):
         metadata = {"name": f"p{number}", "namespace": draw(st.sampled_from("ab")), "labels": draw(labels)}
-        status = {"podIP": f"10.0.0.{number}"} if draw(st.booleans()) else {}
+        status = {"podIP": f"10.0.0.{number}"}
         spec = {"nodeName": "n1", "hostNetwork": draw(st.sampled_from([False, False, False, True]))}
         objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
     return World(read_objects(objects))

@@ -24,7 +24,12 @@ SHOP = """
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
     found = {}
-    contents = {"shop.yaml": SHOP, "flows": "web -> db:5432\n", "bad": "web - db\n", "none.yaml": SHOP.partition("---")[0]}
+    contents = {
+        "shop.yaml": SHOP,
+        "flows": "web -> db:5432\n",
+        "bad": "web - db\n",
+        "none.yaml": SHOP.partition("---")[0],
+    }
     for name, content in contents.items():
         (tmp_path / name).write_text(content)
         found[name.partition(".")[0]] = str(tmp_path / name)

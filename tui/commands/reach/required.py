@@ -11,6 +11,7 @@ from tui.commands.reach.inputs import family_option, input_options, read_world
 from tui.exits import ExitCode
 
 if TYPE_CHECKING:
+    from grader.kube.model import Network
     from grader.reachability.diff import Difference
     from grader.reachability.world import World
     from grader.synthesize.flows import Required
@@ -25,6 +26,9 @@ leave_option = click.option(
 @input_options
 @leave_option
 @click.option("--with-dns", is_flag=True, help="Every pod that sends may also ask the cluster's DNS.")
+@click.option(
+    "--pod-range", "ranges", metavar="CIDR", multiple=True, help="Pods have their addresses here; may be repeated."
+)
 @family_option
 @output_as("yaml", "json")
 def synthesize(
@@ -36,6 +40,7 @@ def synthesize(
     keep_going: bool,
     left: tuple[str, ...],
     with_dns: bool,
+    ranges: tuple[str, ...],
     family: str | None,
     output: str,
 ) -> int:
@@ -60,7 +65,8 @@ def synthesize(
     required = _flows(flows, world)
     if with_dns:
         required = (*required, *_lookups(world, required))
-    policies = policies_for(world, required, left)
+    apart = [_range(text) for text in ranges]
+    policies = policies_for(world, required, left, apart)
     manifests = [dump_policy(policy) for policy in policies]
     if output == "json":
         click.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}, indent=2))
@@ -68,7 +74,7 @@ def synthesize(
         import yaml
 
         click.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
-    found = verify(world, required, policies, left, int(family) if family else None)
+    found = verify(world, required, policies, left, apart, int(family) if family else None)
     if not found.changes:
         click.echo(f"{len(policies)} policies: exactly the required traffic passes", err=True)
         return ExitCode.HELD
@@ -134,6 +140,17 @@ def _flows(name: str, world: World) -> tuple[Required, ...]:
     return read_flows(read_text(path), world, path)
 
 
+def _range(text: str) -> Network:
+    from ipaddress import ip_network
+
+    from content.errors import UsageError
+
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise UsageError(f"{text} is no range of addresses", remedy="write it as in 10.244.0.0/16") from error
+
+
 def _lookups(world: World, flows: tuple[Required, ...]) -> tuple[Required, ...]:
     """Flows of every sender to the DNS pods."""
     from content.errors import UsageError
@@ -158,3 +175,4 @@ def _differing(found: Difference, world: World) -> None:
     owners = {pod.ref: f"{pod.namespace}/{pod.owner}" for pod in world.objects.pods}
     click.echo("these policies differ from the required traffic:", err=True)
     click.echo(difference_text(found, owners), err=True)
+    click.echo("where ranges hold pods whose addresses are not known, --pod-range keeps them apart", err=True)
