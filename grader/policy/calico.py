@@ -6,6 +6,7 @@ endpoint or one network set must satisfy alone. Rules of a family that a packet 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grader.calico.labels import ACCOUNT, NAMESPACE, LabelViews, of_accounts, of_namespaces
@@ -69,6 +70,11 @@ class CalicoCompiler:
     def _rule(self, number: int, rule: CalicoRule, direction: str, namespace: str) -> Iterator[Rule]:
         effect, families = _EFFECTS.get(rule.action), _families(rule)
         if effect is None or not families:
+            return
+        if rule.http and not rule.protocol:
+            # HTTP runs over TCP and is checked by a proxy; to the packet filter the rule is one of all protocols.
+            yield from self._rule(number, replace(rule, protocol="TCP"), direction, namespace)
+            yield from self._rule(number, replace(rule, http="", not_protocol="TCP"), direction, namespace)
             return
         peer, subject = (rule.source, rule.destination) if direction == INGRESS else (rule.destination, rule.source)
         for peers, ports in self._targets(rule, peer, direction, namespace):
