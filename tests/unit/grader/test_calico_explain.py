@@ -87,7 +87,7 @@ def allow(source: str, more: str = "") -> str:
         (
             [
                 gnp(
-                    "{action: Allow, protocol: TCP, source: {ports: [1]}, destination: {notPorts: [2], nets: [10.0.2.1]}}"
+                    "{action: Allow, protocol: 6, source: {ports: [1]}, destination: {notPorts: [2], nets: [10.0.2.1]}}"
                 )
             ],
             Flow(WEB, DB, 1, source_port=1),

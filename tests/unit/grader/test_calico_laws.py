@@ -143,7 +143,7 @@ def flows(of: World) -> list[Flow]:
     return [Flow(a, b, number, protocol) for a in ends for b in ends for number, protocol in asked]
 
 
-law = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @law
