@@ -39,7 +39,7 @@ def transposed(rows: Iterable[tuple[Bits, Bits]], width: int) -> dict[int, Bits]
 
     Places that no row has are left out.
     """
-    listed = [(sources, places) for sources, places in rows if places]
+    listed = [(sources, places) for sources, places in rows if sources and places]
     found: dict[int, Bits] = {}
     height = max((sources.bit_length() for sources, _ in listed), default=0)
     if sum(places.bit_count() for _, places in listed) * 16 <= height * width:

@@ -7,7 +7,7 @@ classes in the same way: the ranges that policies tell apart.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
 from typing import TYPE_CHECKING
@@ -50,6 +50,18 @@ class Reads:
     networks: set[Network] = field(default_factory=set)
     ports: dict[Ports, None] = field(default_factory=dict)
     names: set[tuple[str, str]] = field(default_factory=set)
+
+    def covers(self, other: Reads) -> bool:
+        """Tell whether all that the other reads is read here too."""
+        return (
+            self.labels >= other.labels
+            and self.calico >= other.calico
+            and self.nodes >= other.nodes
+            and self.refs >= other.refs
+            and self.networks >= other.networks
+            and self.names >= other.names
+            and self.ports.keys() >= other.ports.keys()
+        )
 
     def add(self, match: Match) -> None:
         """Note what a match reads."""
@@ -243,13 +255,23 @@ def _port_names(ports: Mapping[tuple[str, str], frozenset[int]], wanted: set[tup
 def _outside(ranges: Ranges, family: int, known: set[int]) -> Iterator[EndpointClass]:
     """A class for each set of networks that holds addresses which are no endpoint's."""
     to_address = IPv4Address if family == 4 else IPv6Address
+    ordered = sorted(known)
     for stretches in ranges.stretches().values():
-        free = [(low, high) for low, high in stretches if low != high or low not in known]
+        samples = [_free(low, high, ordered) for low, high in stretches]
+        free = [stretch for stretch, sample in zip(stretches, samples, strict=True) if sample is not None]
         if free:
-            sample = to_address(next((n for low, high in free for n in (low, high) if n not in known), free[0][0]))
+            sample = to_address(next(number for number in samples if number is not None))
             members = [
                 str(network)
                 for low, high in free
                 for network in summarize_address_range(to_address(low), to_address(high))
             ]
             yield EndpointClass(OUTSIDE, Endpoint(f"ip:{sample}", addresses=(sample,)), (), members)
+
+
+def _free(low: int, high: int, known: list[int]) -> int | None:
+    """The first address of a stretch that is no endpoint's; None where each is one's."""
+    at, place = low, bisect_left(known, low)
+    while place < len(known) and known[place] == at:
+        at, place = at + 1, place + 1
+    return at if at <= high else None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from grader.reachability.bits import Bits
     from grader.reachability.classes import Reads
 
+MOST_REMEMBERED = 100_000
+
 Selecting = tuple[tuple["Tier", tuple["Policy", ...]], ...]
 """The tiers that count for an endpoint, each with its policies that select it."""
 
@@ -85,6 +87,11 @@ class Universe:
         self._steps: dict[tuple[object, ...], tuple[Step, ...]] = {}
         self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
         self._policies: dict[int, Policy] = {}  # keeps alive what is known by its identity
+
+    @property
+    def worn(self) -> bool:
+        """Whether so much of policies that are gone is remembered that beginning anew is better."""
+        return len(self._steps) > MOST_REMEMBERED
 
     def selecting(self, tiers: Sequence[Tier]) -> list[Selecting]:
         """Return for each place the tiers that count there; equal ones are one object."""

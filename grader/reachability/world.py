@@ -9,6 +9,7 @@ from grader.calico.fields import wire_protocol
 from grader.policy.compile import compile_rulebook
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.allpairs import all_ports
+from grader.reachability.changes import carried_over, same_endpoints
 from grader.reachability.classes import reads_of
 from grader.reachability.endpoints import Endpoints, target_port
 from grader.reachability.explain import explain_packet, service_hops
@@ -16,6 +17,7 @@ from grader.reachability.gates import gate_in, gate_out
 from grader.reachability.judge import decide
 from grader.reachability.matrix import all_pairs, declared_columns
 from grader.reachability.packet import Packet
+from grader.reachability.routes import behind, why_none
 from grader.reachability.verdict import Action, Decision, Explanation, Flow, Verdict
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from grader.policy.model import Endpoint
     from grader.reachability.allpairs import Reach
     from grader.reachability.matrix import Column, Matrix
+    from grader.reachability.universe import Universe
 
 
 class World:
@@ -34,13 +37,36 @@ class World:
         objects: as `grader.kube.parse.read_objects` returns them.
         hosts: addresses of outside hosts, by the name in `host:NAME`; a host without an address is matched only by
             rules for every address.
+        before: a world of an earlier snapshot; what did not change is taken from it (see `changed`).
     """
 
-    def __init__(self, objects: Objects, *, hosts: Mapping[str, Iterable[Address]] | None = None) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        *,
+        hosts: Mapping[str, Iterable[Address]] | None = None,
+        before: World | None = None,
+    ) -> None:
         self.objects = objects
-        self.endpoints = Endpoints(objects, hosts or {})
+        self._hosts = hosts or {}
+        self.endpoints: Endpoints
         self.book = compile_rulebook(objects)
         self._reach: dict[int, Reach] = {}
+        self._universes: dict[int, Universe] = {}
+        if before is not None and same_endpoints(before.objects, objects):
+            self.endpoints = before.endpoints
+            self.book = carried_over(before.book, self.book)
+            self._universes = before.universes()
+        else:
+            self.endpoints = Endpoints(objects, self._hosts)
+
+    def changed(self, objects: Objects) -> World:
+        """Return the world of a later snapshot: of one where only policies changed, only what those touch is new."""
+        return World(objects, hosts=self._hosts, before=self)
+
+    def universes(self) -> dict[int, Universe]:
+        """Return what is known of endpoints and policies, by IP family."""
+        return self._universes | {family: reach.universe for family, reach in self._reach.items()}
 
     @property
     def family(self) -> int:
@@ -105,7 +131,11 @@ class World:
         if found is None:
             reads = reads_of(self.book)
             gate = self.endpoints.gate if self.objects.host_endpoints else None
-            found = self._reach[family] = all_ports(self.book, self.endpoints.everyone(), reads, family, gate=gate)
+            known = self._universes.get(family)
+            if known is not None and (known.worn or not known.reads.covers(reads)):
+                known = None
+            everyone = self.endpoints.everyone()
+            found = self._reach[family] = all_ports(self.book, everyone, reads, family, gate=gate, universe=known)
         return found
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:
@@ -121,7 +151,7 @@ class World:
             return (self._gated(replace(first, destination=self.endpoints.find(flow.destination))),)
         node = None if destination.startswith("service:") else self.endpoints.find(flow.destination)
         packets = []
-        for backend in self.endpoints.backends(service):
+        for backend in behind(self.endpoints, service, flow, source, node):
             port = target_port(service, backend, flow.port, flow.protocol, by_node=node is not None)
             if port is not None:
                 packet = replace(first, destination=backend, port=port, hairpin=backend.ref == source.ref)
@@ -149,6 +179,9 @@ class World:
             )
             lacks = f"no endpoints for {port}" if known else f"no {port}"
             reason = f"Service {service.namespace}/{service.name} has {lacks}"
+            node = None if destination.startswith("service:") else self.endpoints.find(destination)
+            if local := why_none(service, flow, self.endpoints.find(flow.source), node):
+                reason += f": {local}"
         return Verdict(
             flow, Decision(EGRESS, Action.DENY, reason=reason), Decision(INGRESS, Action.DENY, reason=reason)
         )
