@@ -9,10 +9,10 @@ from grader.kube.model import ContainerPort, EndpointSlice, Namespace, Node, Ser
 from grader.kube.pods import read_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from grader.kube.fields import Problems
-    from grader.kube.model import Origin
+    from grader.kube.model import Address, Origin
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -59,7 +59,34 @@ def read_service(manifest: Mapping[str, Any], namespace: str, name: str, origin:
         ports=tuple(_read_port(entry, f"spec.ports[{index}]", problems) for index, entry in enumerate(ports)),
         headless=headless,
         origin=origin,
+        outside=tuple(_outside_addresses(manifest, spec, problems)),
+        internal_local=_is_local(spec, "internalTrafficPolicy", problems),
+        external_local=_is_local(spec, "externalTrafficPolicy", problems),
     )
+
+
+def _is_local(spec: Mapping[str, Any], field: str, problems: Problems) -> bool:
+    value = problems.text(spec.get(field), f"spec.{field}") or "Cluster"
+    if value not in ("Cluster", "Local"):
+        problems.unsupported(f"spec.{field}", value, ("Cluster", "Local"))
+    return value == "Local"
+
+
+def _outside_addresses(manifest: Mapping[str, Any], spec: Mapping[str, Any], problems: Problems) -> Iterator[Address]:
+    listed = [
+        (f"spec.externalIPs[{index}]", entry)
+        for index, entry in enumerate(problems.sequence(spec.get("externalIPs"), "spec.externalIPs"))
+    ]
+    status = problems.mapping(manifest.get("status"), "status")
+    path = "status.loadBalancer"
+    balancer = problems.mapping(status.get("loadBalancer"), path)
+    for index, value in enumerate(problems.sequence(balancer.get("ingress"), f"{path}.ingress")):
+        fields = problems.mapping(value, f"{path}.ingress[{index}]")
+        listed.append((f"{path}.ingress[{index}].ip", fields.get("ip")))
+    for place, entry in listed:
+        address = read_address(entry, place, problems)
+        if address is not None:
+            yield address
 
 
 def read_service_account(manifest: Mapping[str, Any], namespace: str, name: str, problems: Problems) -> ServiceAccount:

@@ -200,7 +200,11 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service. `addresses` are its cluster IPs; none for headless."""
+    """A Service. `addresses` are its cluster IPs; none for headless.
+
+    `outside` are external IPs and those of its load balancer. `internal_local` and `external_local` are its traffic
+    policies: true for Local.
+    """
 
     namespace: str
     name: str
@@ -210,6 +214,9 @@ class Service:
     ports: tuple[ServicePort, ...] = ()
     headless: bool = False
     origin: Origin = Origin()
+    outside: tuple[Address, ...] = ()
+    internal_local: bool = False
+    external_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

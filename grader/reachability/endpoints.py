@@ -18,7 +18,7 @@ from grader.policy.model import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from grader.kube.model import Address, ContainerPort, Node, Objects, Pod, Service
+    from grader.kube.model import Address, ContainerPort, EndpointSlice, Node, Objects, Pod, Service
 
 
 class Endpoints:
@@ -69,7 +69,11 @@ class Endpoints:
         if objects.host_endpoints:
             self.pods = {ref: self._as_host(pod) if pod.host_network else pod for ref, pod in self.pods.items()}
         for service_ref, service in self.services.items():
-            self._by_address.update(dict.fromkeys(service.addresses, f"service:{service_ref}"))
+            here = dict.fromkeys((*service.addresses, *service.outside), f"service:{service_ref}")
+            self._by_address.update(here)
+        self._slices: dict[tuple[str, str], list[EndpointSlice]] = {}
+        for each in objects.endpoint_slices:
+            self._slices.setdefault((each.namespace, each.service), []).append(each)
         for name, addresses in hosts.items():
             host = Endpoint(f"host:{name}", addresses=tuple(addresses))
             self._others[host.ref] = host
@@ -151,9 +155,11 @@ class Endpoints:
         return self._node_ports.get((port, protocol)) if ref.startswith("node:") else None
 
     def backends(self, service: Service) -> tuple[Endpoint, ...]:
-        """Return the pods that a Service selects, in order of their names."""
+        """Return the pods that a Service selects, in order of their names; without a selector, its EndpointSlices'."""
         if service.selector is None:
-            return ()
+            slices = self._slices.get((service.namespace, service.name), ())
+            listed = dict.fromkeys(address for each in slices for address in each.addresses)
+            return tuple(self.find(f"ip:{address}") for address in listed)
         wanted = service.selector.items()
         return tuple(
             pod for pod in self.pods.values() if pod.namespace == service.namespace and wanted <= pod.labels.items()

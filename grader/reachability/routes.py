@@ -1,0 +1,49 @@
+"""Where a Service sends a packet: its endpoints, as far as traffic policies let a node use them.
+
+`internalTrafficPolicy: Local` and `externalTrafficPolicy: Local` drop where the node has no endpoint; in-cluster
+traffic to an external address or a node's port uses every endpoint. Source: Kubernetes `proxy/topology.go`, KEP-1669, KEP-2086.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grader.kube.model import Service
+    from grader.policy.model import Endpoint
+    from grader.reachability.endpoints import Endpoints
+    from grader.reachability.verdict import Flow
+
+
+def behind(
+    endpoints: Endpoints, service: Service, flow: Flow, source: Endpoint, node: Endpoint | None
+) -> tuple[Endpoint, ...]:
+    """Return the endpoints that may get a packet; `node` is the one whose port was addressed."""
+    found = tuple(
+        backend
+        for backend in endpoints.backends(service)
+        if backend.selectable or backend.host_network or backend.address(flow.family) is not None
+    )
+    local = _local_node(service, flow, source, node)
+    # Where it is not known on which node a pod runs, nothing can be said against it.
+    return tuple(each for each in found if each.node in ("", local.node)) if local is not None and local.node else found
+
+
+def why_none(service: Service, flow: Flow, source: Endpoint, node: Endpoint | None) -> str:
+    """Say which traffic policy leaves a Service without endpoints here; empty when none does."""
+    local = _local_node(service, flow, source, node)
+    if local is None or not local.node:
+        return ""
+    field = "externalTrafficPolicy" if node is not None else "internalTrafficPolicy"
+    return f"{field} is Local, and node {local.node} has none"
+
+
+def _local_node(service: Service, flow: Flow, source: Endpoint, node: Endpoint | None) -> Endpoint | None:
+    """The node (or what runs on it) whose endpoints alone may be used; None for no such limit."""
+    in_cluster = source.selectable or source.host_network or bool(source.node)
+    if node is not None:
+        return node if service.external_local and not in_cluster else None
+    if flow.destination.startswith("ip:") and ip_address(flow.destination[3:]) in service.outside:
+        return None
+    return source if service.internal_local and in_cluster and not service.headless else None

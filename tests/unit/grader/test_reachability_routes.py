@@ -1,0 +1,110 @@
+"""Where Services send packets: traffic policies, external addresses, endpoints without pods."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from content.errors import BrokenContentError
+from grader.kube.parse import read_objects
+from grader.reachability.verdict import Flow
+from grader.reachability.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OBJECTS = """
+{apiVersion: v1, kind: Node, metadata: {name: n1}, status: {addresses: [{type: InternalIP, address: 172.18.0.2}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: n2}, status: {addresses: [{type: InternalIP, address: 172.18.0.3}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: a, labels: {app: web}}, spec: {nodeName: n1},
+ status: {podIP: 10.0.1.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: near, namespace: a}, spec: {nodeName: n1}, status: {podIP: 10.0.1.2}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: far, namespace: a}, spec: {nodeName: n2}, status: {podIP: 10.0.2.2}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: adrift, namespace: a}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: s, namespace: a}, spec: {type: NodePort, clusterIP: 10.96.0.1,
+ externalIPs: [203.0.113.1], selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]},
+ status: {loadBalancer: {ingress: [{ip: 203.0.113.2}, {hostname: x.example}]}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: a}, spec: {clusterIP: 10.96.0.2, ports: [{port: 5432}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: db-1, namespace: a,
+ labels: {kubernetes.io/service-name: db}}, addressType: IPv4, ports: [{port: 5432}],
+ endpoints: [{addresses: [192.0.2.9]}, {addresses: [10.0.2.2]}]}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: a}, spec: {podSelector: {},
+ policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}, {to: [{ipBlock: {cidr: 192.0.2.9/32}}], ports: [{port: 1}]}]}}
+"""
+OUT = "ip:198.51.100.1"
+
+
+@pytest.fixture
+def service() -> Callable[..., World]:
+    def make(**spec: Any) -> World:
+        objects = [copy.deepcopy(each) for each in yaml.safe_load_all(OBJECTS)]
+        next(each for each in objects if each["metadata"]["name"] == "s")["spec"].update(spec)
+        return World(read_objects(objects))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("spec", "source", "destination", "port", "allowed"),
+    [
+        ({}, "a/far", "service:a/s", 80, True),
+        ({"internalTrafficPolicy": "Local"}, "a/near", "service:a/s", 80, True),
+        ({"internalTrafficPolicy": "Local"}, "a/far", "service:a/s", 80, False),
+        ({"internalTrafficPolicy": "Local"}, "node:n2", "ip:10.96.0.1", 80, False),
+        ({"internalTrafficPolicy": "Local"}, "a/adrift", "service:a/s", 80, True),
+        ({"internalTrafficPolicy": "Local"}, "a/far", "ip:203.0.113.1", 80, True),
+        ({"internalTrafficPolicy": "Local"}, "a/far", "node:n2", 30080, True),
+        ({"externalTrafficPolicy": "Local"}, OUT, "node:n1", 30080, True),
+        ({"externalTrafficPolicy": "Local"}, OUT, "node:n2", 30080, False),
+        ({"externalTrafficPolicy": "Local"}, "node:n2", "node:n2", 30080, True),
+        ({"externalTrafficPolicy": "Local"}, "a/far", "service:a/s", 80, True),
+        ({}, OUT, "ip:203.0.113.2", 80, True),
+        ({}, OUT, "ip:203.0.113.2", 81, False),
+    ],
+)
+def test_traffic_policies(
+    service: Callable[..., World], spec: dict[str, str], source: str, destination: str, port: int, allowed: bool
+) -> None:
+    assert service(**spec).verdict(Flow(source, destination, port)).allowed is allowed
+
+
+def test_the_policy_is_named_where_it_leaves_nothing(service: Callable[..., World]) -> None:
+    inside = service(internalTrafficPolicy="Local").explain(Flow("a/far", "service:a/s", 80)).lines()
+    assert (
+        inside[1]
+        == "Service a/s has no endpoints for port 80/TCP: internalTrafficPolicy is Local, and node n2 has none"
+    )
+    outside = service(externalTrafficPolicy="Local").explain(Flow(OUT, "node:n2", 30080)).lines()
+    assert outside[1].endswith(": externalTrafficPolicy is Local, and node n2 has none")
+
+
+def test_local_keeps_the_clients_address(service: Callable[..., World]) -> None:
+    (kept,) = service(externalTrafficPolicy="Local").packets(Flow(OUT, "node:n1", 30080))
+    (masked,) = service().packets(Flow(OUT, "node:n2", 30080))
+    assert (kept.masked, masked.masked and masked.masked.ref) == (None, "node:n2")
+
+
+def test_a_service_without_selector_has_the_endpoints_of_its_slices(service: Callable[..., World]) -> None:
+    world = service()
+    packets = world.packets(Flow("a/near", "service:a/db", 5432))
+    assert [packet.destination.ref for packet in packets] == ["ip:192.0.2.9", "a/far"]
+    assert not world.verdict(Flow("a/near", "service:a/db", 5432)).allowed
+    assert world.packets(Flow("a/near", "service:a/db", 5432, family=6))[0].destination.ref == "a/far"
+
+
+def test_a_traffic_policy_that_is_none() -> None:
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+    with pytest.raises(BrokenContentError, match='internalTrafficPolicy: Unsupported value: "Node"'):
+        read_objects([{**manifest, "spec": {"internalTrafficPolicy": "Node"}}])
