@@ -5,7 +5,7 @@
 - `endpoints`  names and addresses to what policies see of them; Services to the pods behind
 - `judge`      one direction of one packet; what the specification leaves open
 - `matrix`     all pairs, by sets of endpoints (`bits`)
-- `explain`    hop by hop: the deciding policy and rule; `near`: the near misses
+- `explain`    hop by hop: the deciding policy and rule; `near` and `misses`: what came close
 - `names`      what people type for an endpoint
 - `cases`      known cells of conformance suites against verdicts
 """

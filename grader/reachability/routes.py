@@ -1,7 +1,8 @@
 """Where a Service sends a packet: its endpoints, as far as traffic policies let a node use them.
 
 `internalTrafficPolicy: Local` and `externalTrafficPolicy: Local` drop where the node has no endpoint; in-cluster
-traffic to an external address or a node's port uses every endpoint. Source: Kubernetes `proxy/topology.go`, KEP-1669, KEP-2086.
+traffic to an external address or a node's port uses every endpoint.
+Source: Kubernetes `pkg/proxy/topology.go`, KEP-1669, KEP-2086.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ OBJECTS = """
  endpoints: [{addresses: [192.0.2.9]}, {addresses: [10.0.2.2]}]}
 ---
 {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: a}, spec: {podSelector: {},
- policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}, {to: [{ipBlock: {cidr: 192.0.2.9/32}}], ports: [{port: 1}]}]}}
+ policyTypes: [Egress],
+ egress: [{to: [{podSelector: {}}]}, {to: [{ipBlock: {cidr: 192.0.2.9/32}}], ports: [{port: 1}]}]}}
 """
 OUT = "ip:198.51.100.1"
 
