@@ -3,7 +3,9 @@
 - `verdict`    the plain data: `Flow`, `Decision`, `Verdict`, `Explanation`
 - `world`      objects to a `World` that answers questions
 - `endpoints`  names and addresses to what policies see of them; Services to the pods behind
-- `judge`      one direction of one packet; what the specification leaves open
+- `routes`     where Services send packets
+- `judge`      one direction of one `packet`; what the specification leaves open
+- `tiers`      first match through tiers; `hosts` and `gates`: what host endpoints do
 - `matrix`     all pairs, by sets of endpoints (`bits`)
 - `explain`    hop by hop: the deciding policy and rule; `near` and `misses`: what came close
 - `names`      what people type for an endpoint
