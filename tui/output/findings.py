@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from grader.lint.finding import CODES, Level
 from tui.output.machine import attribute, legal
-from tui.output.terminal import BOLD, DIM, RED, clean, default_symbols, paint, wrap
+from tui.output.terminal import BOLD, DIM, RED, YELLOW, clean, default_symbols, paint, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from grader.lint.finding import Finding
     from grader.reachability.verdict import PolicyRef
 
-YELLOW = "33"
 STYLES = {Level.ERROR: RED, Level.WARNING: YELLOW, Level.NOTE: DIM}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tui.commands.options import output_option, perform
+from tui.commands.options import perform, report_option
 from tui.commands.reach.inputs import read
 from tui.exits import ExitCode
 
@@ -20,7 +20,7 @@ LARGEST = 256 * 2**20
 @click.command()
 @click.argument("cases", metavar="CASES")
 @click.argument("paths", metavar="[PATH…]", nargs=-1)
-@output_option
+@report_option
 def check(cases: str, paths: tuple[str, ...], output: str) -> int:
     """Compare expectations with verdicts.
 
@@ -36,14 +36,20 @@ def check(cases: str, paths: tuple[str, ...], output: str) -> int:
     from pathlib import Path
 
     from grader.reachability.cases import judge, read_steps
-    from tui.output.tally import tally_json, tally_text
+    from tui.output.tally import tally_json, tally_junit, tally_text
 
     path = Path(cases)
     if path.is_dir():
         return _check_lab(path, paths, output)
     objects = [item for item, _ in read(paths)] if paths else []
-    tally = judge(read_steps(_document(path), path), objects)
-    click.echo(tally_json(tally) if output == "json" else tally_text(tally))
+    steps = read_steps(_document(path), path)
+    tally = judge(steps, objects)
+    if output == "json":
+        click.echo(tally_json(tally))
+    elif output == "junit":
+        click.echo(tally_junit(tally, steps))
+    else:
+        click.echo(tally_text(tally))
     return ExitCode.FAILED if tally.differing else ExitCode.HELD
 
 
@@ -96,6 +102,8 @@ def _check_lab(folder: Path, paths: tuple[str, ...], output: str) -> int:
     report = perform(work())
     if output == "json":
         click.echo(forms.report_json(report))
+    elif output == "junit":
+        click.echo(forms.report_junit(report))
     else:
         click.echo(forms.report_text(report, width=forms.terminal_width(), color=forms.wants_color()))
     return ExitCode.HELD if report.held else ExitCode.FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("destination", metavar="DST[:PORT[/PROTO]]")
 @input_options
 @family_option
+@click.option("--edits", type=click.IntRange(0, 20), default=3, show_default=True, help="Most edits to offer.")
 @output_option
 def explain(
     *,
@@ -29,27 +30,30 @@ def explain(
     context: str | None,
     keep_going: bool,
     family: str | None,
+    edits: int,
     output: str,
 ) -> None:
-    """Say why SRC reaches DST or not: the way, the deciding policy and rule, and what came close."""
-    import json
+    """Say why SRC reaches DST or not: the way, the deciding policy and rule, and what came close.
 
-    from tui.output.terminal import clean, default_symbols, terminal_width, wrap
+    Then come the smallest edits that would turn the verdict. Each was evaluated; what else it would turn is said.
+    """
+    from grader.edits.search import smallest_edits
+    from tui.output import explanations as forms
+    from tui.output import terminal_width
 
-    symbols, width = default_symbols(), terminal_width()
     world = read_world(paths, namespace, context, keep_going=keep_going)
     explanations = [world.explain(flow) for flow in _flows(world, source, destination, family)]
+    # Flows that the same things decide have the same edits, so that only the first of them is asked.
+    distinct = _distinct(explanations)
+    offered = [smallest_edits(world, group[0].verdict.flow, edits) if edits else () for group in distinct]
     if output == "json":
-        click.echo(json.dumps({"version": 1, "flows": [_explanation(each) for each in explanations]}, indent=2))
+        by_flow = {
+            each.verdict.flow: found for group, found in zip(distinct, offered, strict=True) for each in group[:1]
+        }
+        click.echo(forms.explanations_json([(each, by_flow.get(each.verdict.flow, ())) for each in explanations]))
         return
-    for number, (explanation, count) in enumerate(_distinct(explanations)):
-        head, *rest = (clean(line, symbols) for line in explanation.lines())
-        more = f"  (and {count - 1} more alike)" if count > 1 else ""
-        lines = [f"{head}{more}"]
-        for line in rest:
-            indent = " " * (2 + len(line) - len(line.lstrip()))
-            lines += wrap(line.strip(), width, indent, f"{indent}    ")
-        click.echo(("\n" if number else "") + "\n".join(lines))
+    shown = [(group[0], len(group), found) for group, found in zip(distinct, offered, strict=True)]
+    click.echo(forms.explanations_text(shown, terminal_width()))
 
 
 def _flows(world: World, source: str, destination: str, family: str | None) -> list[Flow]:
@@ -75,8 +79,8 @@ def _flows(world: World, source: str, destination: str, family: str | None) -> l
     return flows or [Flow(sources[0], column.destination, column.port, column.protocol, number) for column in wanted]
 
 
-def _distinct(explanations: list[Explanation]) -> list[tuple[Explanation, int]]:
-    """One explanation for flows that the same things decide."""
+def _distinct(explanations: list[Explanation]) -> list[list[Explanation]]:
+    """Explanations of flows that the same things decide, together."""
     groups: dict[tuple[object, ...], list[Explanation]] = {}
     for each in explanations:
         flow, verdict = each.verdict.flow, each.verdict
@@ -88,19 +92,4 @@ def _distinct(explanations: list[Explanation]) -> list[tuple[Explanation, int]]:
             verdict.ingress.rule,
         )
         groups.setdefault((flow.port, flow.protocol, *decided), []).append(each)
-    return [(group[0], len(group)) for group in groups.values()]
-
-
-def _explanation(explanation: Explanation) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    verdict = explanation.verdict
-    return {
-        **asdict(verdict.flow),
-        "action": str(verdict.action),
-        "allowed": verdict.allowed,
-        "egress": asdict(verdict.egress),
-        "ingress": asdict(verdict.ingress),
-        "near_misses": [asdict(miss) for miss in explanation.near_misses],
-        "lines": list(explanation.lines()),
-    }
+    return list(groups.values())

@@ -23,7 +23,7 @@ FEW_WORKLOADS = 16
 @click.option("--from", "sources", multiple=True, help="Only this source; may be repeated.")
 @click.option("--to", "targets", metavar="DST[:PORT[/PROTO]]", multiple=True, help="Only this destination.")
 @click.option("--expand", is_flag=True, help="Every pod in a row of its own; in JSON and CSV, every cell.")
-@output_as("text", "json", "csv", "markdown")
+@output_as("text", "json", "csv", "markdown", "dot", "svg")
 def matrix(
     *,
     paths: tuple[str, ...],
@@ -91,8 +91,8 @@ def _write_cells(found: Matrix, output: str) -> None:
 
 
 def _table(world: World, found: Matrix, output: str, *, expand: bool, whole: bool) -> str:
+    from tui.output import graph, terminal_width, wants_color
     from tui.output import reach as forms
-    from tui.output import terminal_width, wants_color
 
     owners = {} if expand else _owners(world)
     shared: dict[str, list[str]] = {}
@@ -106,6 +106,10 @@ def _table(world: World, found: Matrix, output: str, *, expand: bool, whole: boo
             return forms.matrix_csv(folded)
         case "markdown":
             return forms.matrix_markdown(folded)
+        case "dot":
+            return graph.matrix_dot(folded)
+        case "svg":
+            return graph.matrix_svg(folded)
         case _:
             return forms.matrix_text(folded, terminal_width(), shared, color=wants_color())
 
