@@ -19,7 +19,8 @@ from grader.reachability.universe import Universe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from grader.policy.model import Endpoint, Rulebook
+    from grader.policy.model import Rulebook
+    from grader.reachability.alike import Crowd
     from grader.reachability.bits import Bits
     from grader.reachability.classes import EndpointClass, Reads
     from grader.reachability.portclasses import PortClasses
@@ -73,7 +74,7 @@ class Reach:
 
 def all_ports(
     book: Rulebook,
-    endpoints: Iterable[Endpoint],
+    crowds: Iterable[Crowd],
     reads: Reads,
     family: int,
     *,
@@ -84,13 +85,13 @@ def all_ports(
 
     Args:
         book: every policy.
-        endpoints: pods, nodes and known hosts; the ranges outside that rules tell apart are added.
+        crowds: pods, nodes and known hosts; the ranges outside that rules tell apart are added.
         reads: what the rules read, or more (`classes.reads_of`).
         family: 4 or 6.
         gate: the host endpoint that forwards an endpoint's traffic, where there are host endpoints.
         universe: that of the same endpoints under other policies, if those read all of `reads`.
     """
-    universe = universe or Universe(endpoints, reads, family, by_node=gate is not None)
+    universe = universe or Universe(crowds, reads, family, by_node=gate is not None)
     base, changes = _turned(universe, subjects(universe, book, EGRESS, gate))
     met: dict[tuple[object, ...], tuple[Part, ...]] = {}
     into: list[tuple[Part, ...]] = []

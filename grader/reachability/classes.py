@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from grader.calico.selectors import Expression
     from grader.kube.model import LabelSelector, Network
     from grader.policy.model import Match, Ports, Rulebook
+    from grader.reachability.alike import Crowd
 
 POD, NODE, OUTSIDE, HOST_NETWORK = "pod", "node", "outside", "host-network"
 """Kinds of classes, in the order in which classes are numbered."""
@@ -180,48 +181,56 @@ class Ranges:
         return found
 
 
-def classify(
-    endpoints: Iterable[Endpoint], reads: Reads, family: int, *, by_node: bool = False
-) -> tuple[EndpointClass, ...]:
+def classify(crowds: Iterable[Crowd], reads: Reads, family: int, *, by_node: bool = False) -> tuple[EndpointClass, ...]:
     """Return the classes of endpoints and of addresses outside, ordered by kind, then as first met.
 
-    `by_node`: endpoints of different nodes are different, as they are where host endpoints forward their traffic.
+    `by_node`: endpoints of different nodes are different, as they are where host endpoints forward their traffic. Each
+    is a crowd of its own then.
     """
     ranges = Ranges(reads.networks, family)
-    labels, calico, nodes = _Part(reads.labels), _Part(reads.calico), _Part(reads.nodes)
-    names: dict[int, PortNames] = {}
+    keys = _Keys(reads, by_node=by_node)
     found: dict[tuple[object, ...], EndpointClass] = {}
     known: set[int] = set()
-    for endpoint in endpoints:
-        port_key = names.get(id(endpoint.ports))
-        if port_key is None:
-            port_key = names[id(endpoint.ports)] = _port_names(endpoint.ports, reads.names)
-        place = -1
-        for address in endpoint.addresses:
-            if address.version == family:
-                number = int(address)
-                known.add(number)
-                place = ranges.signature(number)
-                break
-        key = (
-            endpoint.selectable,
-            endpoint.host_network,
-            endpoint.namespace,
-            labels.of(endpoint.labels),
-            calico.of(endpoint.calico),
-            nodes.of(endpoint.node_labels),
-            endpoint.host_endpoint,
-            port_key,
-            place,
-            endpoint.ref if endpoint.ref in reads.refs else "",
-            (endpoint.node, endpoint.host_addresses) if by_node else None,
-        )
-        one = found.get(key)
-        if one is None:
-            one = found[key] = EndpointClass(_kind(endpoint), endpoint, port_key)
-        one.members.append(endpoint.ref)
+    for crowd in crowds:
+        key = keys.of(crowd.sample)
+        for ref, addresses in crowd.members:
+            place = -1
+            for address in addresses:
+                if address.version == family:
+                    number = int(address)
+                    known.add(number)
+                    place = ranges.signature(number)
+                    break
+            whole = key, place, ref if ref in reads.refs else ""
+            one = found.get(whole)
+            if one is None:
+                sample = crowd.member(ref, addresses)
+                one = found[whole] = EndpointClass(_kind(sample), sample, _port_names(sample.ports, reads.names))
+            one.members.append(ref)
     order = (POD, NODE, OUTSIDE, HOST_NETWORK)
     return tuple(sorted([*found.values(), *_outside(ranges, family, known)], key=lambda each: order.index(each.kind)))
+
+
+class _Keys:
+    """What a rulebook reads of endpoints, apart from their addresses and names."""
+
+    def __init__(self, reads: Reads, *, by_node: bool) -> None:
+        self._labels, self._calico, self._nodes = _Part(reads.labels), _Part(reads.calico), _Part(reads.nodes)
+        self._names, self._by_node = reads.names, by_node
+
+    def of(self, endpoint: Endpoint) -> tuple[object, ...]:
+        return (
+            endpoint.selectable,
+            endpoint.host_network,
+            bool(endpoint.node) or endpoint.selectable,
+            endpoint.namespace,
+            self._labels.of(endpoint.labels),
+            self._calico.of(endpoint.calico),
+            self._nodes.of(endpoint.node_labels),
+            endpoint.host_endpoint,
+            _port_names(endpoint.ports, self._names),
+            (endpoint.node, endpoint.host_addresses) if self._by_node else None,
+        )
 
 
 class _Part:

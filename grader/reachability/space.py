@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from grader.kube.fields import PROTOCOLS
 from grader.policy.model import EGRESS, INGRESS
-from grader.reachability.allpairs import all_ports
 from grader.reachability.bits import members
 from grader.reachability.classes import OUTSIDE, POD, Reads, reads_of
 from grader.reachability.portclasses import LAST, Interval
@@ -228,7 +227,7 @@ def _reaches(worlds: Sequence[World], family: int) -> list[Reach]:
             mine.update(more)  # type: ignore[arg-type] # pairs of the same field, so of the same type
         reads.networks.update(found.networks)
         reads.ports.update(found.ports)
-    return [all_ports(world.book, world.endpoints.everyone(), reads, family) for world in worlds]
+    return [world.reading(reads, family) for world in worlds]
 
 
 def _groups(reaches: Sequence[Reach], nodes: Sequence[Mapping[str, str]]) -> Iterator[Group]:

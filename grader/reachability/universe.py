@@ -18,7 +18,8 @@ from grader.reachability.portclasses import PortClasses, split
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from grader.policy.model import Endpoint, Policy, Rule, Tier
+    from grader.policy.model import Policy, Rule, Tier
+    from grader.reachability.alike import Crowd
     from grader.reachability.bits import Bits
     from grader.reachability.classes import Reads
 
@@ -61,9 +62,9 @@ class Universe:
     sees them that treats them like other pods.
     """
 
-    def __init__(self, endpoints: Iterable[Endpoint], reads: Reads, family: int, *, by_node: bool = False) -> None:
+    def __init__(self, crowds: Iterable[Crowd], reads: Reads, family: int, *, by_node: bool = False) -> None:
         self.reads, self.family = reads, family
-        self.classes = classify(endpoints, reads, family, by_node=by_node)
+        self.classes = classify(crowds, reads, family, by_node=by_node)
         count = len(self.classes)
         guests = [each for each in self.classes if each.kind == HOST_NETWORK]
         self.guests = len(guests)

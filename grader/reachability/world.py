@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from grader.calico.fields import wire_protocol
 from grader.policy.compile import compile_rulebook
 from grader.policy.model import EGRESS, INGRESS
+from grader.reachability.alike import alone, crowds
 from grader.reachability.allpairs import all_ports
 from grader.reachability.changes import carried_over, same_endpoints
 from grader.reachability.classes import reads_of
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     from grader.kube.model import Address, Objects
     from grader.policy.model import Endpoint
+    from grader.reachability.alike import Crowd
     from grader.reachability.allpairs import Reach
+    from grader.reachability.classes import Reads
     from grader.reachability.matrix import Column, Matrix
     from grader.reachability.universe import Universe
 
@@ -49,16 +52,22 @@ class World:
     ) -> None:
         self.objects = objects
         self._hosts = hosts or {}
-        self.endpoints: Endpoints
+        self._endpoints: Endpoints | None = None
         self.book = compile_rulebook(objects)
         self._reach: dict[int, Reach] = {}
         self._universes: dict[int, Universe] = {}
+        self._crowds: tuple[Crowd, ...] | None = None
         if before is not None and same_endpoints(before.objects, objects):
-            self.endpoints = before.endpoints
+            self._endpoints, self._crowds = before._endpoints, before._crowds  # noqa: SLF001 - a world like this one
             self.book = carried_over(before.book, self.book)
             self._universes = before.universes()
-        else:
-            self.endpoints = Endpoints(objects, self._hosts)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Every endpoint by name and by address; made when first asked for, as all pairs need only crowds."""
+        if self._endpoints is None:
+            self._endpoints = Endpoints(self.objects, self._hosts)
+        return self._endpoints
 
     def changed(self, objects: Objects) -> World:
         """Return the world of a later snapshot: of one where only policies changed, only what those touch is new."""
@@ -129,14 +138,21 @@ class World:
         """Return all pairs at all ports, by classes; computed once."""
         found = self._reach.get(family)
         if found is None:
-            reads = reads_of(self.book)
-            gate = self.endpoints.gate if self.objects.host_endpoints else None
-            known = self._universes.get(family)
-            if known is not None and (known.worn or not known.reads.covers(reads)):
-                known = None
-            everyone = self.endpoints.everyone()
-            found = self._reach[family] = all_ports(self.book, everyone, reads, family, gate=gate, universe=known)
+            found = self._reach[family] = self.reading(reads_of(self.book), family)
         return found
+
+    def reading(self, reads: Reads, family: int) -> Reach:
+        """Return all pairs at all ports, by classes that these reads tell apart: those of the own rules, or more."""
+        known = self._universes.get(family)
+        if known is not None and (known.worn or not known.reads.covers(reads)):
+            known = None
+        gate = None
+        if self.objects.host_endpoints:
+            gate = self.endpoints.gate
+            self._crowds = tuple(alone(each) for each in self.endpoints.everyone())
+        elif self._crowds is None:
+            self._crowds = crowds(self.objects, self._hosts)
+        return all_ports(self.book, self._crowds, reads, family, gate=gate, universe=known)
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:
         """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""

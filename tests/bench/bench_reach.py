@@ -1,104 +1,154 @@
-"""All pairs of 1,000 pods under 200 policies, from manifests in a file: `python tests/bench/bench_reach.py`."""
+"""Speed and memory of the reachability engine on estates of 1,000 and 10,000 pods: `python tests/bench/bench_reach.py`.
+
+Whole processes are run three times and the quickest counts, as do in-process figures: what others do on the machine
+only ever adds. Each figure stands beside its limit, and a figure over it makes the exit status 1.
+"""
 
 from __future__ import annotations
 
-import itertools
-import json
-import random
+import argparse
+import gc
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estate import Estate
+
 from content.yamlio import read_manifests
+from grader.kube.model import Objects
 from grader.kube.parse import read_objects
 from grader.reachability.verdict import Flow
 from grader.reachability.world import World
 
-PODS, POLICIES, NAMESPACES = 1000, 200, 20
+TIMES = 3
+MIB = 1024 * 1024
 
 
-def cluster(rng: random.Random) -> list[dict[str, Any]]:
-    homes = [f"ns{number}" for number in range(NAMESPACES)]
-    objects: list[dict[str, Any]] = [
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": home, "labels": {"team": f"t{rng.randrange(5)}"}},
-        }
-        for home in homes
-    ]
-    for number in range(PODS):
-        labels = {"app": f"a{rng.randrange(30)}", "tier": rng.choice("abc")}
-        ports = [{"containerPort": 8080, "name": "http"}]
-        objects.append(
-            {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": f"p{number}", "namespace": rng.choice(homes), "labels": labels},
-                "spec": {"nodeName": f"n{number % 10}", "containers": [{"name": "c", "image": "x", "ports": ports}]},
-                "status": {"phase": "Running", "podIP": f"10.{number // 250}.{number % 250}.7"},
-            }
-        )
-    return objects + [policy(rng, number, rng.choice(homes)) for number in range(POLICIES)]
+@dataclass(frozen=True)
+class Size:
+    """An estate and the limits that hold for it: seconds, MiB."""
+
+    pods: int
+    policies: int
+    process: float
+    memory: float
+    in_process: float
+    changed: float
 
 
-def policy(rng: random.Random, number: int, home: str) -> dict[str, Any]:
-    port = {"port": rng.choice([8080, "http", 80])}
-    spec: dict[str, Any] = {
-        "podSelector": selector(rng),
-        "policyTypes": rng.choice([["Ingress"], ["Ingress", "Egress"]]),
-        "ingress": [{"from": [peer(rng), peer(rng)], "ports": [port]} for _ in range(2)],
-    }
-    if "Egress" in spec["policyTypes"]:
-        spec["egress"] = [{"to": [peer(rng), {"namespaceSelector": {}}]}]
-    metadata = {"name": f"np{number}", "namespace": home}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+SIZES = (Size(1_000, 200, 0.6, 120, 0.050, 0.020), Size(10_000, 2_000, 5.0, 600, 1.5, 0.2))
+LOADER = "import sys, yaml\nfor _ in yaml.load_all(open(sys.argv[1]), yaml.CSafeLoader): pass\n"
 
 
-def selector(rng: random.Random) -> dict[str, Any]:
-    if rng.random() < 0.7:
-        return {"matchLabels": {"app": f"a{rng.randrange(30)}"}}
-    return {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["a", "b"]}]}
+class Figures:
+    """Lines of figures, and whether all are within their limits."""
+
+    def __init__(self) -> None:
+        self.held = True
+
+    def show(self, name: str, value: float, limit: float | None, unit: str, note: str = "") -> None:
+        scaled = {"ms": 1000.0, "s": 1.0, "MiB": 1.0, "×": 1.0, "MB": 1.0}[unit]
+        shown = f"{value * scaled:10.3g} {unit:<4}"
+        beyond = limit is not None and value > limit
+        self.held &= not beyond
+        bound = f"limit {limit * scaled:g} {unit}" if limit is not None else ""
+        print(f"  {name:<58}{shown} {bound:<18}{'OVER ' if beyond else ''}{note}")
 
 
-def peer(rng: random.Random) -> dict[str, Any]:
-    kind = rng.random()
-    if kind < 0.4:
-        return {"podSelector": selector(rng)}
-    if kind < 0.7:
-        return {"namespaceSelector": {"matchLabels": {"team": f"t{rng.randrange(5)}"}}, "podSelector": selector(rng)}
-    return {"ipBlock": {"cidr": f"10.{rng.randrange(4)}.0.0/16"}}
+def process(arguments: list[str], output: Path) -> tuple[float, float]:
+    """Return the wall seconds of the quickest run, and the most memory of any in MiB."""
+    best, peak = float("inf"), 0.0
+    for _ in range(TIMES):
+        with output.open("wb") as out:
+            began = time.perf_counter()
+            child = subprocess.Popen(arguments, stdout=out)
+            _, status, usage = os.wait4(child.pid, 0)
+            best = min(best, time.perf_counter() - began)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise SystemExit(f"{arguments} failed with {child.returncode}")
+        peak = max(peak, usage.ru_maxrss / 1024)
+    return best, peak
+
+
+def quickest(work: Callable[[], Any], times: int = TIMES) -> float:
+    best = float("inf")
+    for _ in range(times):
+        gc.collect()
+        began = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def all_pairs(objects: Objects) -> World:
+    world = World(objects)
+    world.reach(4)
+    return world
+
+
+def changed(world: World, objects: Objects) -> float:
+    """Seconds for one changed policy, beginning with a new snapshot and ending with all pairs."""
+    best = float("inf")
+    for place in range(len(objects.policies) // 2, len(objects.policies) // 2 + 5):
+        policies = list(objects.policies)
+        policies[place] = replace(policies[place], ingress=policies[0].ingress, egress=(), isolates_egress=True)
+        after = replace(objects, policies=tuple(policies))
+        best = min(best, quickest(lambda after=after: world.changed(after).reach(4), 1))
+    return best
+
+
+def measure(size: Size, folder: Path, figures: Figures) -> None:
+    text = "---\n".join(Estate(size.pods, size.policies).documents())
+    file = folder / f"estate-{size.pods}.yaml"
+    file.write_text(text)
+    objects = read_objects(item for item, _ in read_manifests(file, shared=True))
+    world = all_pairs(objects)
+    reach = world.reach(4)
+    print(
+        f"{size.pods:,} pods, {size.policies:,} policies, {len(text) / 1e6:.1f} MB of YAML; {len(reach.classes):,} classes"
+        f" of endpoints, {reach.ports.everything.bit_length()} of ports"
+    )
+    output = folder / "matrix.json"
+    command = [sys.executable, "-m", "tui", "reach", "matrix", str(file), "--output", "json"]
+    seconds, peak = process(command, output)
+    loader, _ = process([sys.executable, "-c", LOADER, str(file)], folder / "nothing")
+    figures.show("netdojo reach matrix, every pair at every port, whole process", seconds, size.process, "s")
+    figures.show("  its peak memory", peak, size.memory, "MiB")
+    figures.show("  its JSON", output.stat().st_size / 1e6, 20, "MB")
+    figures.show("  as a multiple of PyYAML's C loader on the file", seconds / loader, 2.5, "×", f"({loader:.2f} s)")
+    figures.show("in process: read the YAML", quickest(lambda: read_manifests(file, shared=True)), None, "ms")
+    located = [item for item, _ in read_manifests(file, shared=True)]
+    figures.show("in process: parse the objects", quickest(lambda: read_objects(located)), None, "ms")
+    figures.show(
+        "in process: all pairs from parsed objects", quickest(lambda: all_pairs(objects)), size.in_process, "ms"
+    )
+    if size is SIZES[0]:
+        more = Estate(size.pods, size.policies, replicas=10)
+        larger = read_objects(item for item, _ in read_manifests("---\n".join(more.documents()), shared=True))
+        ratio = quickest(lambda: all_pairs(larger)) / quickest(lambda: all_pairs(objects))
+        figures.show("  ten times the replicas, as a multiple of that", ratio, 3, "×", f"({len(larger.pods):,} pods)")
+    figures.show("one changed policy, all pairs again", changed(world, objects), size.changed, "ms")
+    refs = list(world.endpoints.pods)
+    flows = [Flow(refs[i * 7 % len(refs)], refs[i * 31 % len(refs)], 8080) for i in range(20)]
+    figures.show("one explanation", quickest(lambda: [world.explain(f) for f in flows]) / 20, 0.010, "ms")
 
 
 def main() -> None:
-    objects = cluster(random.Random(1))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="1,000 pods only")
+    options = parser.parse_args()
+    figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "cluster.yaml"
-        file.write_text("\n---\n".join(json.dumps(each) for each in objects))
-        marks = [time.perf_counter()]
-        located = read_manifests(file)
-        marks.append(time.perf_counter())
-        parsed = read_objects(manifest for manifest, _ in located)
-        marks.append(time.perf_counter())
-        world = World(parsed)
-        matrix = world.matrix()
-        marks.append(time.perf_counter())
-        refs = list(world.endpoints.pods)[:100]
-        for source in refs:
-            for destination in refs[:20]:
-                world.verdict(Flow(source, destination, 8080))
-        marks.append(time.perf_counter())
-        command = [sys.executable, "-m", "tui", "reach", "matrix", str(file), "--output", "json"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        marks.append(time.perf_counter())
-    read, parse, pairs, single, process = (after - before for before, after in itertools.pairwise(marks))
-    cells = len(matrix.sources) * len(matrix.columns)
-    print(f"{PODS} pods, {POLICIES} policies, {cells} cells, {sum(bits.bit_count() for bits in matrix.allowed)} open")
-    print(f"read {read:.3f} s, parse {parse:.3f} s, all pairs {pairs:.3f} s, one verdict {single / 2000 * 1e6:.0f} µs")
-    print(f"netdojo reach matrix, whole process: {process:.3f} s")
+        for size in SIZES[: 1 if options.small else None]:
+            measure(size, Path(folder), figures)
+    raise SystemExit(0 if figures.held else 1)
 
 
 if __name__ == "__main__":

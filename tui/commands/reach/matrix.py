@@ -61,9 +61,9 @@ def _classes(world: World, family: int) -> str:
     from tui.output.classes import classes_json
 
     nodes: dict[str, list[str]] = {}
-    for endpoint in world.endpoints.everyone():
-        if endpoint.node:
-            nodes.setdefault(endpoint.node, []).append(endpoint.ref)
+    for pod in world.objects.pods:
+        if pod.node and not pod.finished:
+            nodes.setdefault(pod.node, []).append(pod.ref)
     return classes_json(fold(world.reach(family)), _owners(world), nodes)
 
 
