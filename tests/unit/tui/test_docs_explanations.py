@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader.lint.finding import CODES
 from tui.cli import run
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "explanations.md"
 BLOCK = re.compile(r"```console\n\$ netdojo ([^\n]*)\n(.*?)```", re.DOTALL)
+LINTS = ROOT / "docs" / "reach.md"
 
 
 def test_the_page_shows_what_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +25,7 @@ def test_the_page_shows_what_is_printed(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setenv("COLUMNS", "80")
 
     def printed(match: re.Match[str]) -> str:
-        assert run(shlex.split(match[1])) == 0
+        assert run(shlex.split(match[1])) in (0, 1)
         return f"```console\n$ netdojo {match[1]}\n{capsys.readouterr().out}```"
 
     text = PAGE.read_text(encoding="utf-8")
@@ -31,4 +33,10 @@ def test_the_page_shows_what_is_printed(capsys: pytest.CaptureFixture[str], monk
     if os.environ.get("NETDOJO_WRITE_DOCS"):
         PAGE.write_text(fresh, encoding="utf-8")
     assert fresh == PAGE.read_text(encoding="utf-8")
-    assert len(BLOCK.findall(text)) >= 5
+    assert len(BLOCK.findall(text)) >= 15
+
+
+def test_the_page_on_forms_lists_every_lint() -> None:
+    row = re.compile(r"^\| (ND\d+) \| `([a-z-]+)` \| (\w+) \| (.*) \|$", re.MULTILINE)
+    rows = row.findall(LINTS.read_text(encoding="utf-8"))
+    assert rows == [(code, each.name, str(each.level), each.reason) for code, each in CODES.items()]
