@@ -87,14 +87,15 @@ def _narrower(scene: Scene, policy: NetworkPolicy, number: int, rule: PolicyRule
         kept = replace(rule, peers=tuple(peer for i, peer in enumerate(rule.peers) if i not in matching))
         patch = tuple({"op": "remove", "path": f"{base}/{side}/{i}"} for i in reversed(matching))
         yield _changed(scene, policy, number, kept, f"remove the peer {gone} from {where}", patch)
-    for i in matching:
-        block, network = rule.peers[i].block, scene.network()
-        if block is not None and network is not None and block.cidr != network:
-            wider = Peer(block=IPBlock(block.cidr, (*block.excepted, network)))
-            peers = (*rule.peers[:i], wider, *rule.peers[i + 1 :])
-            patch = ({"op": "replace", "path": f"{base}/{side}/{i}", "value": dump_peer(wider)},)
-            words = f"except {network} from {block.cidr} in {where}"
-            yield _changed(scene, policy, number, replace(rule, peers=peers), words, patch)
+    network = scene.network()
+    blocks = {i: block for i in matching if (block := rule.peers[i].block) is not None and block.cidr != network}
+    if network is not None and blocks and len(blocks) == len(matching):
+        wider = {i: Peer(block=IPBlock(block.cidr, (*block.excepted, network))) for i, block in blocks.items()}
+        peers = tuple(wider.get(i, peer) for i, peer in enumerate(rule.peers))
+        patch = tuple({"op": "replace", "path": f"{base}/{side}/{i}", "value": dump_peer(p)} for i, p in wider.items())
+        ranges = ", ".join(dict.fromkeys(str(block.cidr) for block in blocks.values()))
+        words = f"except {network} from {ranges} in {where}"
+        yield _changed(scene, policy, number, replace(rule, peers=peers), words, patch)
     if not rule.peers:
         for peer in _families(scene, policy.namespace):
             words = f"give {where} a `{side}`: {_words(peer)}"

@@ -10,7 +10,6 @@ from grader.edits.step import Scene, Step
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.diff import difference
 from grader.reachability.judge import decide
-from grader.reachability.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +17,12 @@ if TYPE_CHECKING:
     from grader.reachability.diff import Change, Difference
     from grader.reachability.packet import Packet
     from grader.reachability.verdict import Flow
+    from grader.reachability.world import World
 
 MOST_STEPS = 3
 """Changes of one edit: one for each side, and one more policy that lets the same pass."""
+LONGEST = 20
+"""Changes of the edit that is offered where no shorter one was found."""
 WIDTH = 6
 """Unfinished edits that are carried on."""
 RATED = 8
@@ -79,7 +81,7 @@ def smallest_edits(world: World, flow: Flow, most: int = 3) -> tuple[Edit, ...]:
         carried: list[tuple[tuple[Step, ...], World]] = []
         for steps, state in unfinished[:WIDTH]:
             for step in _steps(state, flow, wanted=wanted):
-                changed = World(step.objects)
+                changed = state.changed(step.objects)
                 if changed.verdict(flow).allowed is wanted:
                     turned.append(((*steps, step), changed))
                 elif _progress(state, changed, flow):
@@ -89,7 +91,25 @@ def smallest_edits(world: World, flow: Flow, most: int = 3) -> tuple[Edit, ...]:
         if any(edit.weight == 0 for edit in rated):
             break
         unfinished = carried
+    if not rated and (long := _one_by_one(world, flow, wanted=wanted)):
+        rated.append(_rated(world, flow, *long))
     return tuple(sorted(rated, key=lambda edit: (edit.weight, len(edit.steps), len(edit.words)))[:most])
+
+
+def _one_by_one(world: World, flow: Flow, *, wanted: bool) -> tuple[tuple[Step, ...], World] | None:
+    """Where many rules let the same pass: the first change that gets any further, again and again."""
+    steps: tuple[Step, ...] = ()
+    for _ in range(LONGEST):
+        for step in _steps(world, flow, wanted=wanted):
+            changed = world.changed(step.objects)
+            if changed.verdict(flow).allowed is wanted:
+                return (*steps, step), changed
+            if _progress(world, changed, flow):
+                steps, world = (*steps, step), changed
+                break
+        else:
+            return None
+    return None
 
 
 def _steps(world: World, flow: Flow, *, wanted: bool) -> Iterator[Step]:
@@ -119,12 +139,8 @@ def _packet(world: World, flow: Flow) -> Packet | None:
 
 
 def _progress(before: World, after: World, flow: Flow) -> bool:
-    """Tell whether something else decides than before."""
-    was, now = before.verdict(flow), after.verdict(flow)
-    return any(
-        (a.policy, a.rule, a.allowed) != (b.policy, b.rule, b.allowed)
-        for a, b in ((was.egress, now.egress), (was.ingress, now.ingress))
-    )
+    """Tell whether something else decides than before, or less of it."""
+    return before.explain(flow).hops != after.explain(flow).hops
 
 
 def _rated(world: World, flow: Flow, steps: tuple[Step, ...], changed: World) -> Edit:

@@ -76,6 +76,12 @@ class Space:
         self._nodes = [{end.ref: end.node for end in world.endpoints.everyone()} for world in worlds]
         self.groups = tuple(map(self._with_example, _groups(self._reaches, self._nodes)))
         self.everyone: Bits = (1 << len(self.groups)) - 1
+        numbers = range(len(worlds))
+        self._present: list[Bits] = [
+            sum(1 << each.number for each in self.groups if each.places[world] is not None) for world in numbers
+        ]
+        self._outside: Bits = sum(1 << each.number for each in self.groups if each.outside)
+        self._hosts = [[each for each in self.groups if self._runs_pods(each, world)] for world in numbers]
         ping = (PING,) if len(self.groups) ** 2 <= MOST_PINGS else ()
         self.intervals = (*_intervals(self._reaches), *ping)
 
@@ -140,20 +146,15 @@ class Space:
         if destinations.places[world] is None:
             return 0
         found = 0
-        for group in self.groups:
-            if group.places[world] is None:
-                continue
-            if group is destinations or self._runs_pods(group, world):
-                found |= (self.pair(group, destinations, world) is None) << group.number
+        for group in (destinations, *self._hosts[world]):
+            if self.pair(group, destinations, world) is None:
+                found |= 1 << group.number
         return found
 
     def _real(self, destinations: Group, world: int) -> Bits:
         """The groups of sources that have a pair with these destinations, both being in a world."""
-        found = 0
-        for group in self.groups:
-            if group.places[world] is not None and not (group.outside and destinations.outside):
-                found |= 1 << group.number
-        return found & ~self.always(destinations, world)
+        found = self._present[world] & ~self.always(destinations, world)
+        return found & ~self._outside if destinations.outside else found
 
     def _judge(self, world: int, group: Group, sources: Bits, columns: Iterable[int], row: list[Bits]) -> None:
         """Judge flow by flow what classes do not know."""
