@@ -40,10 +40,15 @@ class Workload:
 
 
 class Estate:
-    """One estate. `replicas` multiplies the replicas of every workload and changes nothing else."""
+    """One estate.
 
-    def __init__(self, pods: int, policies: int, seed: int = 1, replicas: int = 1) -> None:
+    `replicas` multiplies the replicas of every workload and changes nothing else. `calico`: a tenth of the policies are
+    Calico's, global ones in a tier before the others and namespaced ones among them, with network sets.
+    """
+
+    def __init__(self, pods: int, policies: int, seed: int = 1, replicas: int = 1, *, calico: bool = False) -> None:
         self._rng = random.Random(seed)
+        self._calico = calico
         self._policies = policies
         self._factor = replicas
         homes = max(4, pods // 100)
@@ -94,6 +99,12 @@ class Estate:
 
     def _all_policies(self) -> Iterator[str]:
         count = 0
+        if self._calico:
+            yield TIER
+            for name, cidr in zip(("partners", "offices", "scanners"), OUTSIDE, strict=False):
+                yield NETWORK_SET.format(name=name, cidr=cidr)
+            for count in range(1, self._policies // 10 + 1):
+                yield self._of_calico(count)
         for name, _, _ in self.namespaces:
             for text in (DEFAULT_DENY, DNS):
                 if count < self._policies:
@@ -102,6 +113,13 @@ class Estate:
         while count < self._policies:
             yield self._allow(self._rng.choice(self.workloads), count)
             count += 1
+
+    def _of_calico(self, number: int) -> str:
+        if number == 1:
+            return GUARD
+        target, other = self._rng.choice(self.workloads), self._rng.choice(self.workloads)
+        text = GLOBAL if number % 2 else NAMESPACED
+        return text.format(number=number, target=target, other=other, team=self._rng.choice(TEAMS))
 
     def _allow(self, target: Workload, number: int) -> str:  # noqa: PLR0911 - one for each kind
         head = ALLOW.format(namespace=target.namespace, name=f"allow-{number}", app=target.name)
@@ -323,14 +341,103 @@ RANGE = """\
 """
 
 
+TIER = """\
+apiVersion: projectcalico.org/v3
+kind: Tier
+metadata:
+  name: security
+spec:
+  defaultAction: Pass
+  order: 100
+"""
+NETWORK_SET = """\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata:
+  labels:
+    zone: {name}
+  name: {name}
+spec:
+  nets:
+  - {cidr}
+"""
+GUARD = """\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata:
+  name: security.guard
+spec:
+  egress:
+  - action: Deny
+    destination:
+      nets:
+      - 169.254.169.254/32
+  - action: Pass
+  ingress:
+  - action: Deny
+    source:
+      selector: zone == "scanners"
+  - action: Pass
+  order: 1
+  selector: all()
+  tier: security
+  types:
+  - Ingress
+  - Egress
+"""
+GLOBAL = """\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata:
+  name: security.p{number}
+spec:
+  ingress:
+  - action: Deny
+    destination:
+      ports:
+      - 1:1023
+    protocol: TCP
+    source:
+      selector: team == "{team}"
+  - action: Pass
+  order: {number}
+  selector: app == "{target.name}"
+  tier: security
+"""
+NAMESPACED = """\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata:
+  name: default.p{number}
+  namespace: {target.namespace}
+spec:
+  ingress:
+  - action: Allow
+    destination:
+      ports:
+      - {target.port}
+    protocol: TCP
+    source:
+      namespaceSelector: projectcalico.org/name == "{other.namespace}"
+      selector: app == "{other.name}" || role in {{"front", "api"}}
+  - action: Allow
+    protocol: TCP
+    source:
+      selector: zone == "partners"
+  order: {number}
+  selector: app == "{target.name}"
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pods", type=int, default=1000)
     parser.add_argument("--policies", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--replicas", type=int, default=1, help="multiply the replicas of every workload")
+    parser.add_argument("--calico", action="store_true", help="a tenth of the policies are Calico's, some in a tier")
     options = parser.parse_args()
-    estate = Estate(options.pods, options.policies, options.seed, options.replicas)
+    estate = Estate(options.pods, options.policies, options.seed, options.replicas, calico=options.calico)
     sys.stdout.write("---\n".join(estate.documents()))
 
 
