@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -59,6 +57,9 @@ on_option = click.option(
 
 def perform(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine; Ctrl-C and SIGTERM cancel it, its clean-up runs, and only then the interruption shows."""
+    import asyncio
+    import threading
+
     previous = None
     if threading.current_thread() is threading.main_thread():
         previous = signal.signal(signal.SIGTERM, _interrupt)

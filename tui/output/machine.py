@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
 
 from tui.output.text import WORDS
 
@@ -129,6 +128,8 @@ def _case(lab: str, task: TaskReport) -> Iterator[str]:
     if task.held:
         yield f"{name}/>"
         return
+    from xml.sax.saxutils import escape  # loads much, and few commands write XML
+
     differing = [cell for check in task.checks for cell in check.cells if cell.state in WORDS]
     count = "1 cell differs" if len(differing) == 1 else f"{len(differing)} cells differ"
     message = f"{task.title}: {task.earned} of {task.points} points, {count}"
@@ -140,6 +141,8 @@ def _case(lab: str, task: TaskReport) -> Iterator[str]:
 
 def attribute(text: str) -> str:
     """Return text as a quoted attribute of XML."""
+    from xml.sax.saxutils import quoteattr
+
     return quoteattr(legal(text))
 
 
