@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonpatch
@@ -248,3 +250,31 @@ def test_what_is_dumped_reads_back(drawn: dict[str, Any]) -> None:
     (read,) = read_objects([manifest]).policies
     (again,) = read_objects([dump_policy(read)]).policies
     assert again == read
+
+
+def _beside(name: str) -> Any:
+    """A module of this folder, for its strategies."""
+    spec = importlib.util.spec_from_file_location(f"{name}_for_edits", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    objects=_beside("test_calico_laws").clusters(),
+    at=st.sampled_from([(80, "TCP"), (9, "UDP"), (0, "ICMP")]),
+    outside=st.booleans(),
+)
+def test_an_offered_edit_turns_its_verdict_in_any_tier(
+    objects: list[dict[str, Any]], at: tuple[int, str], *, outside: bool
+) -> None:
+    world = World(read_objects(objects))
+    source, destination = sorted(world.endpoints.pods)[:2]
+    flow = Flow("ip:192.0.2.9" if outside else source, destination, *at)
+    edits = smallest_edits(world, flow)
+    assert edits
+    for edit in edits:
+        assert _patched(objects, edit).verdict(flow).allowed is not world.verdict(flow).allowed, edit.words

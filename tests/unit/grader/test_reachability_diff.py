@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -152,6 +155,11 @@ def test_a_difference_applied_to_the_old_matrix_gives_the_new_one(data: st.DataO
     some, others = (st.lists(policy, max_size=3) for _ in "ab")
     other = data.draw(clusters()) if data.draw(st.booleans()) else objects
     old, new = with_policies(objects, data.draw(some)), with_policies(other, data.draw(others))
+    applied(old, new)
+
+
+def applied(old: World, new: World) -> None:
+    """Assert that the difference turns exactly the cells that differ."""
     found = difference(old, new, 4)
     turned: dict[Flow, bool] = {}
     for change in found.changes:
@@ -163,12 +171,68 @@ def test_a_difference_applied_to_the_old_matrix_gives_the_new_one(data: st.DataO
     both = set(_refs(old)) | set(_refs(new)) | {"ip:192.0.2.7", "ip:203.0.113.9"}
     for source in both:
         for destination in both:
+            if any(_always(one, source, destination) for one in (old, new)):
+                continue
             for each in found.space.intervals:
                 flow = Flow(source, destination, each.low, each.protocol)
-                if any(_always(one, source, destination) for one in (old, new)):
-                    continue
                 was, now = _allowed(old, flow), _allowed(new, flow)
                 assert turned.get(flow, was) is now, flow
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_with_tiers_and_network_sets_too(data: st.DataObject) -> None:
+    objects = data.draw(CALICO.clusters())
+    policies = [item for item in objects if item["kind"].endswith("Policy")]
+    gone = data.draw(st.lists(st.sampled_from(range(len(policies))), unique=True))
+    kept = [item for item in objects if not any(item is policies[number] for number in gone)]
+    applied(World(read_objects(objects)), World(read_objects(kept)))
+
+
+def _beside(name: str) -> Any:
+    """A module of this folder, for its strategies."""
+    spec = importlib.util.spec_from_file_location(f"{name}_strategies", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CALICO = _beside("test_calico_laws")
+
+HOSTS = """
+{apiVersion: v1, kind: Node, metadata: {name: n1}, status: {addresses: [{type: InternalIP, address: 172.18.0.2}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: n2}, status: {addresses: [{type: InternalIP, address: 172.18.0.3}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: x, namespace: a, labels: {app: x}}, spec: {nodeName: n1},
+  status: {podIP: 10.0.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: y, namespace: a, labels: {app: y}}, spec: {nodeName: n2},
+  status: {podIP: 10.0.0.2}}
+---
+{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: h, labels: {host: "yes"}},
+  spec: {node: n1, interfaceName: "*", expectedIPs: [172.18.0.2]}}
+"""
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "selector: has(host), ingress: [{action: Allow, protocol: TCP, destination: {ports: [80]}}]",
+        "selector: has(host), applyOnForward: true, ingress: [{action: Deny}], egress: [{action: Deny}]",
+        "selector: has(host), applyOnForward: true, preDNAT: true, ingress: [{action: Deny, protocol: UDP}]",
+        "selector: has(host), applyOnForward: true, doNotTrack: true, ingress: [{action: Deny}]",
+        "selector: app == 'y', ingress: [{action: Deny, source: {selector: has(host)}}, {action: Allow}]",
+    ],
+)
+def test_with_host_endpoints_too(spec: str) -> None:
+    base = list(yaml.safe_load_all(HOSTS))
+    policy = "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}, spec: {SPEC}}"
+    old, new = World(read_objects(base)), World(read_objects([*base, yaml.safe_load(policy.replace("SPEC", spec))]))
+    applied(old, new)
+    assert difference(old, new).changes != ()
 
 
 def _always(world: World, source: str, destination: str) -> bool:

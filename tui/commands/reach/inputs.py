@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from grader.kube.model import Objects, Origin
     from grader.reachability.world import World
@@ -29,6 +29,7 @@ keep_going_option = click.option(
     "--keep-going", is_flag=True, help="Report objects that cannot be read, and judge the others."
 )
 
+MOST_KINDS = 8
 OTHER_POLICY_GROUPS = {"projectcalico.org", "crd.projectcalico.org", "policy.networking.k8s.io", "cilium.io"}
 
 
@@ -86,11 +87,20 @@ def parse(located: Located, namespace: str, *, keep_going: bool = False, quiet: 
     parsed = read_objects(
         (item for item, _ in located), default_namespace=namespace, origins=(origin for _, origin in located)
     )
-    ignored = {kind: count for kind, count in parsed.passed_over.items() if _decides(kind)}
-    if ignored and not quiet:
-        listed = ", ".join(f"{count} {kind}" for kind, count in ignored.items())
-        click.echo(f"note: not judged, although they may decide traffic: {listed}", err=True)
+    if not quiet:
+        _note(parsed.passed_over)
     return parsed
+
+
+def _note(passed_over: Mapping[str, int]) -> None:
+    """Name what may decide traffic and is not judged, and count what decides none."""
+    ignored = [f"{count} {kind}" for kind, count in passed_over.items() if _decides(kind)]
+    if ignored:
+        click.echo(f"note: not judged, although they may decide traffic: {', '.join(ignored)}", err=True)
+    others = [f"{count} {kind}" for kind, count in passed_over.items() if not _decides(kind)]
+    if others:
+        more = f" and {len(others) - MOST_KINDS} more kinds" if len(others) > MOST_KINDS else ""
+        click.echo(f"note: passed over, as they decide no traffic: {', '.join(others[:MOST_KINDS])}{more}", err=True)
 
 
 def _readable(located: Located, namespace: str) -> Iterable[tuple[dict[str, Any], Origin]]:
