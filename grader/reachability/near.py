@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from grader.kube.fields import PROTOCOLS
-from grader.policy.model import Block, Effect
+from grader.policy.model import Block, Effect, Selected
 from grader.reachability.misses import match_misses
 from grader.reachability.tiers import ref
 from grader.reachability.verdict import NearMiss
@@ -14,7 +14,7 @@ from grader.reachability.verdict import NearMiss
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from grader.policy.model import Endpoint, Policy, Rule, Tier
+    from grader.policy.model import Endpoint, Match, Policy, Rule, Tier
     from grader.reachability.packet import Packet
     from grader.reachability.verdict import Decision
 
@@ -33,6 +33,8 @@ def near_misses(tiers: Sequence[Tier], packet: Packet, decision: Decision) -> tu
     others: list[NearMiss] = []
     for policy, rules in _before(tiers, decision):
         selected = policy.subject.matches(subject, packet.family)
+        if not selected and _misses_twice(policy.subject, subject):
+            continue
         lacking = () if selected else match_misses(policy.subject, subject, packet.family)
         if not selected and len(lacking) != 1:
             continue
@@ -42,6 +44,17 @@ def near_misses(tiers: Sequence[Tier], packet: Packet, decision: Decision) -> tu
             elif not selected and not missed:
                 others.append(NearMiss(ref(policy), direction, rule.number, f"would apply {lacking[0]}"))
     return tuple(selecting + others)[:LIMIT]
+
+
+def _misses_twice(match: Match, subject: Endpoint) -> bool:
+    """Tell early of most policies that they are no near miss: those of other namespaces that select other labels."""
+    return (
+        isinstance(match, Selected)
+        and bool(match.namespace)
+        and match.namespace != subject.namespace
+        and match.pods is not None
+        and not match.pods.matches(subject.labels)
+    )
 
 
 def _before(tiers: Sequence[Tier], decision: Decision) -> Iterator[tuple[Policy, Sequence[Rule]]]:
