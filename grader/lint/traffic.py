@@ -9,6 +9,7 @@ from grader.kube.model import ContainerPort, Namespace, Pod
 from grader.lint.finding import Finding
 from grader.lint.scene import listed
 from grader.policy.model import AllOf, AnyOf, Block, Effect
+from grader.reachability.bits import members
 from grader.reachability.verdict import Flow
 from grader.reachability.world import World
 
@@ -42,10 +43,11 @@ def _names(scene: Scene) -> Iterator[Finding]:
         if direction == "egress" and any(rule.effect is Effect.ALLOW for rule in policy.rules)
     }
     silent: dict[PolicyRef, list[str]] = {}
-    for one in world.reach(world.family).classes:
+    family = world.family
+    for one in world.reach(family).classes:
         if not one.sample.selectable or one.sample.ref == server:
             continue
-        decision = world.verdict(Flow(one.sample.ref, server, 53, "UDP", world.family)).egress
+        decision = world.verdict(Flow(one.sample.ref, server, 53, "UDP", family)).egress
         policies = [policy for policy in decision.isolating if policy in talking]
         if not decision.allowed and policies:
             silent.setdefault(policies[0], []).extend(one.members)
@@ -82,13 +84,9 @@ def _blocks(match: Match) -> Iterator[Block]:
 
 
 def _addresses(scene: Scene, block: Block, where: PolicyRef, direction: str, number: int) -> Iterator[Finding]:
-    inside = [each for each in scene.endpoints if block.matches(each, block.cidr.version)]
-    services = [
-        (service, address)
-        for service in scene.world.objects.services
-        for address in service.addresses
-        if address.version == block.cidr.version and address in block.cidr
-    ]
+    version = block.cidr.version
+    inside = scene.holding(block)
+    services = [(s, address) for s, address in scene.addresses if address.version == version and address in block.cidr]
     # Behind a wide range other things may be meant; one that holds nothing but Services means them.
     if services and not inside and block.cidr.prefixlen >= block.cidr.max_prefixlen // 4:
         names = listed(f"{each.namespace}/{each.name} ({address})" for each, address in services)
@@ -97,14 +95,12 @@ def _addresses(scene: Scene, block: Block, where: PolicyRef, direction: str, num
         yield Finding("ND008", where, message, fix, direction, number)
     if block.cidr.prefixlen == 0 or not inside:
         return
-    refs = {each.ref for each in inside if each.selectable}
-    workloads: dict[tuple[str, str], list[Pod]] = {}
-    for pod in scene.world.objects.pods:
-        if pod.owner and not pod.host_network and any(each.version == block.cidr.version for each in pod.addresses):
-            workloads.setdefault((pod.namespace, pod.owner), []).append(pod)
-    for (namespace, owner), pods in workloads.items():
+    refs = {scene.endpoints[i].ref for i in members(inside)}
+    touched = {owner for ref in refs if (owner := scene.owners.get(ref)) is not None}
+    for namespace, name in sorted(touched & scene.workloads.keys()):
+        pods = [pod for pod in scene.workloads[namespace, name] if any(a.version == version for a in pod.addresses)]
         covered = [pod for pod in pods if pod.ref in refs]
         if covered and len(covered) < len(pods):
-            message = f"{block} covers {len(covered)} of {len(pods)} pods of {namespace}/{owner}"
+            message = f"{block} covers {len(covered)} of {len(pods)} pods of {namespace}/{name}"
             fix = "name pods by a selector; keep ranges for addresses outside the cluster"
             yield Finding("ND009", where, message, fix, direction, number)

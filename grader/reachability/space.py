@@ -103,6 +103,8 @@ class Space:
         """
         reach = self._reaches[world]
         spread = _Spread(self.groups, world)
+        # Groups that host endpoints judge.
+        hosts = spread.groups(sum(1 << i for i, each in enumerate(reach.classes) if each.sample.host_endpoint))
         classes = [(i, reach.ports.at(each.low, each.protocol)) for i, each in self._numbered()]
         found: list[list[Bits]] = []
         for group in self.groups:
@@ -115,7 +117,7 @@ class Space:
             for i, port in classes:
                 part = next(part for part in reach.into[place] if part.ports & port)
                 row[i] = spread.groups(part.allowed) & real
-            by_flow = real if reach.classes[place].sample.host_endpoint else real & spread.hosts(reach)
+            by_flow = real if reach.classes[place].sample.host_endpoint else real & hosts
             self._judge(world, group, by_flow, [i for i, _ in classes], row)
             self._judge(world, group, real, [i for i, each in enumerate(self.intervals) if each == PING], row)
         return found
@@ -187,10 +189,6 @@ class _Spread:
                 found |= self._by_class.get(place, 0)
             self._known[classes] = found
         return found
-
-    def hosts(self, reach: Reach) -> Bits:
-        """Those that host endpoints judge."""
-        return self.groups(sum(1 << i for i, each in enumerate(reach.classes) if each.sample.host_endpoint))
 
 
 def policies_of(book: Rulebook) -> Iterator[tuple[str, Tier, Policy]]:
