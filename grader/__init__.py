@@ -7,6 +7,9 @@ Map of the package:
 - `kube/`          manifests to typed objects (`kube.model`), label selectors
 - `policy/`        the normal form: tiers, policies, rules per direction; one converter per API
 - `reachability/`  verdicts, all pairs, explanations: reads the normal form only
+- `lint/`          policies that do not do what they look like
+- `edits/`         the smallest changes that turn a verdict
+- `synthesize/`    from required traffic to policies, and how much more passes
 - `checks/`        expected against observed
 - `grade`          a lab and a cluster to a `report.Report`
 - `report`         what came out, for people and for machines

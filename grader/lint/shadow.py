@@ -71,7 +71,7 @@ class _Asking:
             self._port(steps, selecting, direction, part & -part)
 
     def _found(self, rule: Rule, direction: str, place: int) -> list[Rectangle]:
-        return [each for each in self.universe._rectangles(rule, direction, place) if all(each)]  # noqa: SLF001 - one engine, two readers
+        return [each for each in self.universe.rectangles(rule, direction, place) if all(each)]
 
     def _port(self, steps: Sequence[Step], selecting: Selecting, direction: str, port: Bits) -> None:
         left = self.universe.population.everyone

@@ -8,6 +8,7 @@
 - `tiers`      first match through tiers; `hosts` and `gates`: what host endpoints do
 - `matrix`     all pairs, by sets of endpoints (`bits`)
 - `explain`    hop by hop: the deciding policy and rule; `near` and `misses`: what came close
+- `diff`       what a change opens and closes; `space`: several worlds side by side
 - `names`      what people type for an endpoint
 - `cases`      known cells of conformance suites against verdicts
 """

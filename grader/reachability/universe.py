@@ -176,12 +176,13 @@ class Universe:
             if not steps or steps[-1][:2] != (rule.effect, conditional):
                 steps.append((rule.effect, conditional, {}))
             merged = steps[-1][2]
-            for mask, peers in self._rectangles(rule, direction, place):
+            for mask, peers in self.rectangles(rule, direction, place):
                 if mask and peers:
                     merged[mask] = merged.get(mask, 0) | peers
         return tuple((effect, conditional, tuple(merged.items())) for effect, conditional, merged in steps)
 
-    def _rectangles(self, rule: Rule, direction: str, place: int) -> list[Rectangle]:
+    def rectangles(self, rule: Rule, direction: str, place: int) -> list[Rectangle]:
+        """Return what a rule matches at a subject: sets of ports, each with the peers to which it means them."""
         peers = self.population.any_of(rule.peers)
         entries = (*rule.ports, *rule.not_ports)
         if direction != EGRESS:

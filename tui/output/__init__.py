@@ -6,6 +6,8 @@
 - `machine`   JSON and JUnit XML
 - `reach`     who reaches whom, from manifests alone
 - `tally`     known cells against verdicts
+- `classes`, `cells`, `graph`  a matrix by classes, cell by cell, as a drawing
+- `explanations`, `differences`, `findings`, `privileges`  what the other commands of `reach` answer; `spaces`: words
 """
 
 from tui.output.machine import cells_json, report_json, report_junit
