@@ -68,7 +68,7 @@ def shipped_courses() -> tuple[Course, ...]:
 
 
 def lab_folders(root: Path = SHIPPED) -> dict[str, tuple[Path, int]]:
-    """Return the folder and the chapter's number of every lab below a folder of courses, without reading any."""
+    """Return the folder and the chapter's number of every lab below a folder of courses, by id, without reading any."""
     chapters = sorted(root.glob("*/*/chapter.yaml"))
     return {
         file.parent.name: (file.parent, int(numbered.group(1)))

@@ -90,6 +90,7 @@ class LabSession:
             self.name,
             self.lab.spec.topology,
             objects_of(self.lab.start),
+            self.lab.spec.topology.hosts,
             namespace=self.lab.spec.namespace,
             transient=self.progress is None,
         )

@@ -83,7 +83,7 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
 
 
 @author.command()
-@click.argument("kind", type=click.Choice(["lab", "chapter", "course", "quiz"]))
+@click.argument("kind", type=click.Choice(["lab", "chapter", "course", "lesson", "quiz"]))
 def schema(kind: str) -> None:
     """Print the JSON schema of a file, for editors."""
     import json
