@@ -75,10 +75,6 @@ class Editor(Vertical):
     class Paused(Message):
         """Typing has stopped for a moment; the text can be predicted."""
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
     class ApplyWanted(Message):
         """The file is saved and shall be applied."""
 
@@ -238,7 +234,7 @@ class Editor(Vertical):
 
     def _paused(self) -> None:
         self.keep_draft()
-        self.post_message(self.Paused(self.area.text))
+        self.post_message(self.Paused())
 
     def keep_draft(self) -> None:
         """Keep unsaved text beside the file now."""

@@ -148,7 +148,7 @@ class Matrix(ScrollView, can_focus=True):
             start = end
         self._widths = tuple(widths)
         longest = max((len(row) for row in self._grid.rows), default=0)
-        self._label_width = min(max(longest, 4), _LABEL, max(8, self.size.width // 3)) + 1
+        self._label_width = min(max(longest, 7), _LABEL, max(8, self.size.width // 3)) + 1
         size = Size(self._label_width + sum(widths), _HEAD + len(self._grid.rows))
         changed, self.virtual_size = size != self.virtual_size, size
         self.refresh(layout=changed)
@@ -235,7 +235,7 @@ class Matrix(ScrollView, can_focus=True):
     def _framed(self, column: int, text: str, style: Style, *, here: bool) -> tuple[Segment, Segment]:
         framed = f"[{text}]" if here else f" {text} "
         if here and self.has_focus:
-            style += Style(bold=True, reverse=not style.reverse)
+            style += Style(bold=True, underline=True, reverse=True)
         return Segment(framed, style), Segment(" " * (self._widths[column] - len(framed)))
 
     def action_move(self, right: int, down: int) -> None:

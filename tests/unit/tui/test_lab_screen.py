@@ -58,7 +58,7 @@ async def test_starting_shows_steps_then_the_matrix(app: Any, session: Any, unti
         assert lab(app).query_one("#shell").started[0].endswith("bash")
 
 
-async def test_the_cursor_explains_the_cell(app: Any, session: Any, until: Any) -> None:
+async def test_the_cursor_explains_the_cell(app: Any, until: Any) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await observed(app, until)
         await pilot.press("2")
@@ -70,7 +70,7 @@ async def test_the_cursor_explains_the_cell(app: Any, session: Any, until: Any) 
         await until(lambda: "summary -> internet:443" in shown(app, "#explanation-text"))
 
 
-async def test_a_check_that_does_not_hold_shows_why(app: Any, session: Any, until: Any) -> None:
+async def test_a_check_that_does_not_hold_shows_why(app: Any, until: Any) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await observed(app, until)
         await pilot.press("f5")
@@ -96,7 +96,7 @@ async def test_watch_turns_cells_and_checks_and_the_result_comes_on_demand(
         assert "3 of 3 tasks hold, 20/20 points" in str(app.screen.query_one("#report", Static).render())
 
 
-async def test_watch_off_asks_nothing(app: Any, session: Any, until: Any, fakes: Any) -> None:
+async def test_watch_off_asks_nothing(app: Any, until: Any) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await observed(app, until)
         await pilot.press("w")
@@ -170,7 +170,7 @@ async def test_hints_cost_what_was_agreed(app: Any, session: Any, until: Any) ->
         await until(lambda: lab(app).query_one(LabHeader).status.earned == 3)
 
 
-async def test_the_solution_opens_after_an_honest_try(app: Any, session: Any, until: Any) -> None:
+async def test_the_solution_opens_after_an_honest_try(app: Any, until: Any) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await observed(app, until)
         await pilot.press("s")
@@ -182,7 +182,7 @@ async def test_the_solution_opens_after_an_honest_try(app: Any, session: Any, un
         assert "name: deny" in app.screen._text
 
 
-async def test_reset_asks_first(app: Any, session: Any, until: Any, fakes: Any) -> None:
+async def test_reset_asks_first(app: Any, session: Any, until: Any) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await observed(app, until)
         await pilot.press("r", "n")
@@ -219,7 +219,7 @@ async def test_stopping_on_leaving(app: Any, session: Any, until: Any) -> None:
         await until(lambda: "stop" in session.calls)
 
 
-async def test_views_at_80_columns(app: Any, session: Any, until: Any) -> None:
+async def test_views_at_80_columns(app: Any, until: Any) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await observed(app, until)
         panes = {name: lab(app).query_one(f"#{name}") for name in ("left", "right", "lower", "task-line")}
@@ -227,7 +227,14 @@ async def test_views_at_80_columns(app: Any, session: Any, until: Any) -> None:
         def visible() -> set[str]:
             return {name for name, pane in panes.items() if pane.size.area}
 
-        for key, pane in (("2", "right"), ("3", "lower"), ("f6", "right"), ("1", "left"), ("f3", "right"), ("f2", "left")):
+        for key, pane in (
+            ("2", "right"),
+            ("3", "lower"),
+            ("f6", "right"),
+            ("1", "left"),
+            ("f3", "right"),
+            ("f2", "left"),
+        ):
             await pilot.press(key)
             await until(lambda pane=pane: visible() == {pane, "task-line"}, f"{key} shows {pane}")
         await pilot.resize_terminal(120, 40)
@@ -250,7 +257,9 @@ async def test_while_in_the_shell_only_f6_is_the_apps(app: Any, session: Any, un
         await observed(app, until)
         await pilot.press("f6")
         await until(lambda: isinstance(app.focused, Terminal))
-        keys = {key for key, active in app.screen.active_bindings.items() if active.node is app.screen and active.enabled}
+        keys = {
+            key for key, active in app.screen.active_bindings.items() if active.node is app.screen and active.enabled
+        }
         assert "f6" in keys
         await pilot.press("f5", "escape", "ctrl+k", "h", "r", "q", "f1")
         assert isinstance(app.screen, LabScreen)
@@ -286,7 +295,9 @@ async def test_unsaved_text_is_asked_about(app: Any, session: Any, until: Any) -
         assert (session.work / "policy.yaml").read_text().startswith("x")
 
 
-@pytest.mark.parametrize(("script", "words"), [("echo created; exit 0", "created"), ("echo refused: bad >&2; exit 1", "bad")])
+@pytest.mark.parametrize(
+    ("script", "words"), [("echo created; exit 0", "created"), ("echo refused: bad >&2; exit 1", "bad")]
+)
 async def test_f7_applies_the_saved_file(
     app: Any, session: Any, until: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, script: str, words: str
 ) -> None:
@@ -303,7 +314,9 @@ async def test_f7_applies_the_saved_file(
         assert (tmp_path / "called").read_text() == f"apply -f {session.work}/policy.yaml\n"
 
 
-async def test_without_kubectl_that_is_said(app: Any, session: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_kubectl_that_is_said(
+    app: Any, session: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session, "environment", lambda: {"PATH": "/nowhere"})
     async with app.run_test(size=(120, 40)) as pilot:
         await observed(app, until)
@@ -322,7 +335,7 @@ async def test_quitting_from_a_lab_asks_and_quits(app: Any, session: Any, until:
         await until(lambda: app.return_code == 0)
 
 
-async def test_a_lab_that_cannot_be_opened_is_said(app: Any, services: Any, until: Any) -> None:
+async def test_a_lab_that_cannot_be_opened_is_said(app: Any, services: Any) -> None:
     def refuse(_lab: Any) -> None:
         raise NetdojoError("this lab needs kind", remedy="install Docker")
 

@@ -72,7 +72,8 @@ def test_scrolling_by_sequence_moves_lines_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "answer"), [(b"\x1b[6n", "\x1b[1;1R"), (b"\x1b[5n", "\x1b[0n"), (b"\x1b[c", "\x1b[?6c"), (b"\x1b[>c", "")]
+    ("question", "answer"),
+    [(b"\x1b[6n", "\x1b[1;1R"), (b"\x1b[5n", "\x1b[0n"), (b"\x1b[c", "\x1b[?6c"), (b"\x1b[>c", "")],
 )
 def test_questions_are_answered(question: bytes, answer: str) -> None:
     assert "".join(shown(question)[2]) == answer
@@ -95,7 +96,9 @@ SEQUENCES = st.one_of(
         st.lists(st.integers(0, 10**6), max_size=5),
         st.binary(min_size=1, max_size=1),
     ),
-    st.sampled_from([b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[2;3r", b"\x1bM", b"\x1bD", b"\x1bc", b"\r\n" * 5, b"\x1b[?6h"]),
+    st.sampled_from(
+        [b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[2;3r", b"\x1bM", b"\x1bD", b"\x1bc", b"\r\n" * 5, b"\x1b[?6h"]
+    ),
 )
 
 

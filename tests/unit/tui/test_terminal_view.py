@@ -14,9 +14,7 @@ from textual.app import App, ComposeResult
 from tui.widgets.terminal.view import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
-
 
 
 class Host(App[None], inherit_bindings=False):
@@ -99,7 +97,7 @@ async def test_all_keys_go_to_the_program_but_one(tmp_path: Path, until: Any) ->
         app.start(tmp_path, "bash", "--norc", "-c", "stty raw -echo; echo ready; exec od -An -tx1 -w1 -v")
         await until(lambda: "ready" in app.terminal.text)
         await pilot.press("ctrl+p", "ctrl+q", "ctrl+c", "ctrl+k", "escape", "f1", "tab", "f6")
-        await until(lambda: app.terminal.text.split()[1:] == "10 11 03 0b 1b 1b 4f 50 09".split())
+        await until(lambda: app.terminal.text.split()[1:] == ["10", "11", "03", "0b", "1b", "1b", "4f", "50", "09"])
         assert app.left == 1
 
 
@@ -155,7 +153,9 @@ async def test_the_wheel_and_keys_scroll_back(tmp_path: Path, until: Any) -> Non
 async def test_colours_become_styles(tmp_path: Path, until: Any) -> None:
     app = Host()
     async with app.run_test(size=(40, 10)):
-        app.start(tmp_path, "bash", "-c", r"printf '\e[1;31mred\e[0m \e[38;5;200mpink\e[0m \e[48;2;1;2;3mdeep\e[0m'; cat")
+        app.start(
+            tmp_path, "bash", "-c", r"printf '\e[1;31mred\e[0m \e[38;5;200mpink\e[0m \e[48;2;1;2;3mdeep\e[0m'; cat"
+        )
         await until(lambda: "deep" in app.terminal.text)
         styles = {segment.text.strip(): segment.style for segment in app.terminal.render_line(0)}
         assert styles["red"].color.name == "red"
@@ -176,7 +176,7 @@ async def test_vim_edits_and_leaves_the_shell_as_it_was(tmp_path: Path, until: A
         await until(lambda: app.terminal.text.startswith("hello"))
         await pilot.press("escape", "colon", "w", "q", "enter")
         await until(lambda: not app.terminal._emulator.screen.alternate)
-        await until(lambda: (tmp_path / "file.txt").exists())
+        await until((tmp_path / "file.txt").exists)
         assert (tmp_path / "file.txt").read_text() == "hello\n"
         assert app.terminal.text.startswith("ready$ vim")
 
