@@ -126,6 +126,8 @@ class SandboxBackend:
         try:
             await client.ask(wire.Door(known.door, known.token), "status", _ANSWER)
         except InfrastructureError as error:
+            if not is_held(folder / state.LOCK):  # it was just ending
+                return Running(name, self.name, Phase.ABSENT, folder)
             return Running(name, self.name, Phase.BROKEN, folder, pid=known.pid, detail=error.message)
         return Running(name, self.name, Phase.READY, folder, kubeconfig, known.pid, detail)
 
