@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from labs.sandbox.state import State
 
 _WAIT_FOR_ANOTHER = 60.0
-_ANSWER = 5.0
+_ANSWER, _POLITE = 5.0, 2.0
+"""Seconds that a daemon has to answer before it counts as broken, and to end before it is made to."""
 _TICK = 0.02
 
 
@@ -195,15 +196,15 @@ async def _end(folder: Path) -> None:
     if is_held(folder / state.LOCK):
         if known is not None and known.ready:
             with contextlib.suppress(InfrastructureError):
-                await client.ask(wire.Door(known.door, known.token), "stop", _ANSWER)
-            await _ended(folder, 3.0)
+                await client.ask(wire.Door(known.door, known.token), "stop", _POLITE)
+                await _ended(folder, _POLITE)
         for number in (signal.SIGTERM, signal.SIGKILL):
             if await _ended(folder, 0.1):
                 break
             known = await _known(folder)
             if known is not None:
                 state.send_signal(known, number)
-            await _ended(folder, 3.0)
+            await _ended(folder, _POLITE)
         if is_held(folder / state.LOCK):
             who = f" (process {known.pid})" if known else ""
             raise InfrastructureError(
