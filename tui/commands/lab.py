@@ -206,13 +206,13 @@ def solution(name: str, backend: str, applied: bool) -> None:
 def explain(arguments: tuple[str, ...], backend: str) -> None:
     """Say why a flow is open or closed; ARROW is such as 'customer -> database:2379'."""
     from content.errors import UsageError
+    from tui import output as forms
 
     *names, arrow = arguments
     if len(names) > 1:
         raise UsageError("give a lab and one arrow", remedy="quote it: netdojo lab explain LAB 'a -> b:80'")
     session = _session(names[0] if names else "", backend)
-    for line in perform(session.explain_arrow(arrow)):
-        click.echo(line)
+    click.echo(forms.sentences(perform(session.explain_arrow(arrow)), forms.terminal_width()))
 
 
 @lab.command()
