@@ -13,12 +13,14 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from content.errors import UsageError
 from grader.errors import InfrastructureError
 from grader.ports import Capabilities
 from labs import store
 from labs.base import Phase, Running
 from labs.locks import FileLock, is_held
 from labs.sandbox import client, isolation, starter, state, wire
+from labs.sandbox.dataplane import names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -39,20 +41,28 @@ class SandboxBackend:
     Args:
         dataplane: auto, nftables or model; `NETDOJO_DATAPLANE` when left out.
         port: of the Kubernetes API on loopback; 0 takes a free one.
+
+    Raises:
+        UsageError: there is no such dataplane.
     """
 
     name = "sandbox"
 
     def __init__(self, dataplane: str = "", port: int = 0) -> None:
         self._dataplane = dataplane or os.environ.get("NETDOJO_DATAPLANE") or "auto"
+        if self._dataplane not in {"auto", names.NFTABLES, names.MODEL}:
+            raise UsageError(
+                f"there is no dataplane {self._dataplane!r}",
+                remedy=f"NETDOJO_DATAPLANE is auto, {names.NFTABLES} or {names.MODEL}",
+            )
         self._port = port
 
     def can(self) -> Capabilities:
         """What a cluster made here would be capable of: real packets, or simulated ones."""
-        simulated = self._dataplane == "model" or (self._dataplane == "auto" and isolation.diagnose() is not None)
+        simulated = self._dataplane == names.MODEL or (self._dataplane == "auto" and isolation.diagnose() is not None)
         return Capabilities(
             self.name,
-            "model" if simulated else "nftables",
+            names.MODEL if simulated else names.NFTABLES,
             simulated=simulated,
             families=(4, 6),
             protocols=("TCP", "UDP", "SCTP", "ICMP"),
@@ -123,7 +133,7 @@ class SandboxBackend:
         if known is None or not known.ready:
             return Running(name, self.name, Phase.STARTING, folder, pid=known.pid if known else 0)
         kubeconfig = folder / state.KUBECONFIG
-        detail = f"simulated: {known.why}" if known.dataplane == "model" else known.dataplane
+        detail = f"simulated: {known.why}" if known.dataplane == names.MODEL else known.dataplane
         try:
             await client.ask(wire.Door(known.door, known.token), "status", _ANSWER)
         except InfrastructureError as error:
