@@ -34,7 +34,8 @@ class Page(ModalScreen[None]):
     Page > VerticalScroll {
         width: 76; max-width: 100%; height: 90%; background: $panel; border: round $primary; padding: 0 1;
     }
-    Page Markdown { background: transparent; margin: 0; }
+    Page Markdown { background: transparent; margin: 0; padding: 0; }
+    Page MarkdownH1, Page MarkdownH2 { margin: 0 0 1 0; content-align: left middle; }
     """
 
     def __init__(self, text: str) -> None:

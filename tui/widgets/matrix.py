@@ -61,7 +61,7 @@ class Matrix(ScrollView, can_focus=True):
     Matrix > .matrix--closed { color: $text-muted; }
     Matrix > .matrix--differs { color: $error; text-style: bold reverse; }
     Matrix > .matrix--unknown { color: $warning; text-style: bold; }
-    Matrix > .matrix--predicted { color: $accent; text-style: bold underline; }
+    Matrix > .matrix--predicted { color: $accent; text-style: bold; }
     Matrix > .matrix--head { color: $foreground; text-style: bold; }
     """
 
@@ -177,7 +177,7 @@ class Matrix(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         label, *cells = self._line(line)
         body = Strip(cells).crop(scroll_x, scroll_x + max(0, width - self._label_width))
-        return Strip([label, *body]).adjust_cell_length(width, self.rich_style)
+        return Strip([label, *body]).adjust_cell_length(width).apply_style(self.rich_style)
 
     def _line(self, line: int) -> list[Segment]:
         if line == 0:

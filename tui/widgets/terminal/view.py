@@ -179,7 +179,7 @@ class Terminal(Widget, can_focus=True):
             run.append(cell.data)
         if run:
             segments.append(Segment("".join(run), style))
-        return Strip(segments).adjust_cell_length(width)
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
     def _shows_cursor(self, y: int) -> bool:
         cursor = self._emulator.screen.cursor
