@@ -61,9 +61,9 @@ class Store:
         return self._objects.get(resource, {}).get((namespace, name))
 
     def list(self, resource: str, namespace: str = "") -> list[Manifest]:
-        """The objects of one resource, of one namespace or (empty) all, ordered by namespace and name."""
+        """The objects of one resource, of one namespace or (empty) all, in the order of a real server's keys."""
         kept = self._objects.get(resource, {})
-        return [kept[key] for key in sorted(kept) if not namespace or key[0] == namespace]
+        return [kept[key] for key in sorted(kept, key="/".join) if not namespace or key[0] == namespace]
 
     def resources(self) -> Iterable[str]:
         """The resources of which there are objects."""

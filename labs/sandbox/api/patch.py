@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
 
 _MAX_OPERATIONS = 10_000
+_REJECTED = "the server rejected our request due to an error in our request"
 
 
 def merge(target: Any, patch: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
@@ -42,17 +43,18 @@ def json_patch(target: Manifest, operations: Any) -> Manifest:  # noqa: ANN401 -
     from jsonpointer import JsonPointerException  # noqa: PLC0415
 
     if not isinstance(operations, list):
-        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        )
     if len(operations) > _MAX_OPERATIONS:
         detail = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
         raise ApiError(413, "RequestEntityTooLarge", detail)
     try:
         made: Manifest = jsonpatch.apply_patch(copy.deepcopy(target), operations)
     except jsonpatch.JsonPatchTestFailed as error:
-        path = next((o.get("path", "") for o in operations if o.get("op") == "test"), "")
-        raise ApiError(422, "Invalid", f"testing value {path} failed", {}) from error
+        raise ApiError(422, "Invalid", _REJECTED, {}) from error
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError) as error:
-        raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
+        raise ApiError(422, "Invalid", _REJECTED, {}) from error
     return made
 
 
@@ -97,10 +99,12 @@ def _map(target: Manifest, patch: Manifest, type_name: str, depth: int) -> Manif
             continue
         field = known.get(key, schema.Field("any"))
         made[key] = _value(made.get(key), value, field, depth + 1)
+        if isinstance(value, list) and field.merge_key and f"$setElementOrder/{key}" not in patch:
+            made[key] = _ordered(made[key], value, target.get(key) or [], field)
     for key, order in patch.items():
         name = key.partition("/")[2]
         if key.startswith("$setElementOrder/") and isinstance(made.get(name), list):
-            made[name] = _ordered(made[name], order, known.get(name, schema.Field("any")))
+            made[name] = _ordered(made[name], order, target.get(name) or [], known.get(name, schema.Field("any")))
     return made
 
 
@@ -136,19 +140,21 @@ def _list(current: list[Any], patch: list[Any], field: schema.Field, depth: int)
     return made
 
 
-def _ordered(items: list[Any], order: list[Any], field: schema.Field) -> list[Any]:
-    """The patch's order for what it names; what it does not name keeps its place relative to the others."""
+def _ordered(items: list[Any], order: list[Any], before: list[Any], field: schema.Field) -> list[Any]:
+    """What the patch names in its order, new items first; what it does not name keeps its place among the old ones."""
     key = field.merge_key
 
     def identity(item: Any) -> Any:  # noqa: ANN401 - JSON
         return item.get(key) if key and isinstance(item, dict) else item
 
-    wanted = [identity(item) for item in order]
+    wanted, old = [identity(item) for item in order], [identity(item) for item in before]
     named = sorted((item for item in items if identity(item) in wanted), key=lambda item: wanted.index(identity(item)))
     others = [item for item in items if identity(item) not in wanted]
+
+    def place(item: Any) -> int:  # noqa: ANN401 - JSON
+        return old.index(identity(item)) if identity(item) in old else -1
+
     made: list[Any] = []
-    position = {id(item): n for n, item in enumerate(items)}
-    while named or others:
-        take_other = others and (not named or position[id(others[0])] < position[id(named[0])])
-        made.append(others.pop(0) if take_other else named.pop(0))
-    return made
+    while named and others:
+        made.append(others.pop(0) if place(others[0]) < place(named[0]) else named.pop(0))
+    return [*made, *named, *others]

@@ -121,14 +121,14 @@ class Resources:
         Raises:
             ApiError: it is refused.
         """
-        old = self.get(kind, namespace, name)
         made, warnings = self._decode(kind, manifest, options)
         metadata = made.setdefault("metadata", {})
-        self._namespace(kind, metadata, namespace)
         if metadata.get("name", name) != name:
             raise status.bad_request(
                 f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             )
+        self._namespace(kind, metadata, namespace)
+        old = self.get(kind, namespace, name)
         self._precondition(kind, metadata, old)
         metadata["name"] = name
         for key in _SYSTEM_FIELDS:
@@ -143,9 +143,9 @@ class Resources:
         errors = FieldErrors()
         if kind.resource == "services" and not subresource:
             self.allocator.fill(made, errors, before=old)
-        self._check(kind, made, errors)
         if not subresource:
             kind.validate_update(errors, made, old)
+        self._check(kind, made, errors)
         self._finalizers(errors, made, old)
         errors.raise_for(kind.kind, kind.group, name)
         self._generation(kind, made, old)
@@ -154,13 +154,16 @@ class Resources:
         if not subresource:
             warnings += hints.about(kind, made)
         if options.dry_run:
+            metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
             return Written(made, tuple(warnings))
         if (
             made["metadata"].get("deletionTimestamp")
             and not made["metadata"].get("finalizers")
             and (kind.resource not in {"pods", "namespaces"})
         ):
-            return Written(self.store.remove(kind.resource, namespace, name) or made, tuple(warnings))
+            self.store.remove(kind.resource, namespace, name)
+            metadata["resourceVersion"] = str(self.store.version)
+            return Written(made, tuple(warnings))
         return Written(self.store.put(kind.resource, made), tuple(warnings))
 
     def set_status(self, kind: Kind, manifest: Manifest, status_now: Manifest) -> Manifest:
@@ -200,7 +203,7 @@ class Resources:
         if errors is None:
             found.raise_for(kind.kind, kind.group, manifest["metadata"].get("name", ""))
             return found
-        errors.found[:0] = found.found
+        errors.found += found.found
         return errors
 
     def _refuse_in_ended_namespace(self, kind: Kind, namespace: str, metadata: Manifest) -> None:

@@ -160,8 +160,10 @@ class Api:
                 found = discovery.aggregated_list(core=path == "/api")
                 return _json(found, media=discovery.AGGREGATED)
             return _json(discovery.versions(request.headers["Host"]) if path == "/api" else discovery.group_list())
+        if path == "/openapi/v2":
+            return web.Response(body=openapi.NO_SWAGGER, content_type=openapi.SWAGGER_MEDIA)
         if path == "/openapi/v3":
-            return _json(openapi.index())
+            return _json(openapi.index(), media="text/plain; charset=utf-8")
         parts = path.split("/")[1:]
         if parts[:2] == ["openapi", "v3"]:
             group = parts[3] if len(parts) == 5 else ""
@@ -373,10 +375,9 @@ def _written(written: Written, warnings: list[str], accept: str, target: Target)
 def _answer(body: Manifest, accept: str, code: int = 200) -> web.Response:
     """JSON, or YAML for those who ask for it first."""
     if accept.split(",", 1)[0].strip().startswith("application/yaml"):
-        import yaml  # noqa: PLC0415 - few ask for it
+        from labs.sandbox.api.yamlout import dump  # noqa: PLC0415 - few ask for it
 
-        text = yaml.safe_dump(body, default_flow_style=False, sort_keys=True)
-        return web.Response(text=text, status=code, headers={"Content-Type": "application/yaml"})
+        return web.Response(body=dump(body).encode(), status=code, headers={"Content-Type": "application/yaml"})
     return _json(body, code)
 
 

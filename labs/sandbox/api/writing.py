@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from labs.sandbox.api import defaults, deletion, ownership, patch, reading, requests, status
+from labs.sandbox.api import defaults, deletion, kinds, ownership, patch, reading, requests, schema, status
 from labs.sandbox.api.resources import Options, Resources, Written
 from labs.sandbox.api.status import ApiError, FieldErrors, bad_request
 
@@ -101,7 +101,7 @@ class Writer:
         try:
             given = requests.parse_json(raw)
         except ValueError:
-            raise bad_request("error decoding patch: invalid character looking for beginning of value") from None
+            raise bad_request("invalid JSON patch") from None
         if target.subresource == "scale":
             scale = patch.merge(self.scale(target), given)
             return self._scale(target, scale, options)
@@ -119,7 +119,10 @@ class Writer:
                 defaults.ephemeral_container(container)
             kept = {**old, "spec": {**old["spec"], "ephemeralContainers": made["spec"].get("ephemeralContainers", [])}}
             return Written(kept if options.dry_run else self._resources.store.put("pods", kept))
-        return self._put(target, made, options)
+        try:
+            return self._put(target, made, options)
+        except ApiError as error:
+            raise _as_patch_error(error, given) from None
 
     def _apply(self, target: Target, raw: bytes, options: Options) -> Written:
         try:
@@ -231,11 +234,39 @@ def _patched(old: Manifest, given: Any, media: str, target: Target) -> Manifest:
     return made
 
 
+def _as_patch_error(error: ApiError, given: Any) -> ApiError:  # noqa: ANN401 - JSON
+    """What cannot be decoded after a patch is the patch's fault."""
+    what = error.message.partition(": ")[2]
+    if error.code != 400 or "cannot be handled as" not in error.message:
+        return error
+    if "Go struct field" in what:
+        what = f"unrecognized type: {what.rpartition(' of type ')[2]}"
+    told = f"Invalid value: {status.show(_go_map(given))}: {what}"
+    cause = {"reason": "FieldValueInvalid", "message": told, "field": "patch"}
+    return ApiError(422, "Invalid", f' "" is invalid: patch: {told}', {"causes": [cause]})
+
+
+def _go_map(value: Any) -> str:  # noqa: ANN401 - JSON
+    """A value as Go's `%+v` shows it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_go_map(item)}' for key, item in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(_go_map(item) for item in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "<nil>" if value is None else str(value)
+
+
 def _same_kind(target: Target, body: Manifest) -> None:
     """Refuse a body whose group and version are not the path's."""
     if target.subresource == "scale":
         return
     version, kind = body.get("apiVersion"), body.get("kind")
+    other = kinds.named(str(version), str(kind)) if kind != target.kind.kind else None
+    if other is not None:
+        what = f'{kind} in version "{other.version}" cannot be handled as a {target.kind.kind}'
+        schema.decode(body, other.type, what)
+        raise bad_request(f"{what}: converting ({other.version}.{kind}) to ({target.kind.kind}): unknown conversion")
     if isinstance(version, str) and version and version != target.kind.api_version:
         short = version.rpartition("/")[2]
         raise bad_request(
