@@ -87,8 +87,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
             self.open_entry(first)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The palette's key belongs to the shell while that has the focus."""
-        if action == "command_palette" and isinstance(self.focused, Terminal):
+        """The app's keys belong to the shell while that has the focus."""
+        if action in {"command_palette", "help", "quit"} and isinstance(self.focused, Terminal):
             return False
         return super().check_action(action, parameters)
 

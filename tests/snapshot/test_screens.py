@@ -109,7 +109,7 @@ def test_editor_with_a_prediction(snap_compare: Any, make_app: Any, fakes: Any, 
         changed = frozenset(c.key for c in cells if (c.key.source, c.key.destination) not in fakes.NEEDED)
         lab(pilot).session.prediction = Prediction(cells, changed)
         await pilot.press("e")
-        await until(pilot, lambda: "would open" in str(lab(pilot).query_one("#editor-note", Static).render()))
+        await until(pilot, lambda: "would open" in str(lab(pilot).query_one("#editor-prediction", Static).render()))
 
     assert snap_compare(make_app("default-deny"), terminal_size=size, run_before=ready)
 

@@ -33,6 +33,7 @@ from tui.widgets.sections import Sections
 from tui.widgets.tab_line import TabLine
 from tui.widgets.task_list import TaskList
 from tui.widgets.terminal.view import Terminal
+from tui.widgets.trouble import Trouble
 from tui.widgets.work_pane import WorkPane
 
 if TYPE_CHECKING:
@@ -75,13 +76,12 @@ class LabScreen(Screen[None]):
         self._phase = "starting"
         self._steps: list[str] = []
         self._watching = setup.watch
-        self._failed = ""
         self._checking = False
 
     def compose(self) -> ComposeResult:
         """All panes; the size decides which are seen."""
         yield LabHeader(LabStatus(f"{self.setup.number} {self.lab.spec.title}"), self.setup.clock)
-        yield Static("", id="trouble", markup=False)
+        yield Trouble(id="trouble")
         yield Static("", id="task-line", markup=False)
         yield TabLine((("tasks", "1 Tasks"), ("matrix", "2 Matrix"), ("work", "3 Shell, editor")), id="views")
         with Horizontal(id="upper"):
@@ -136,7 +136,7 @@ class LabScreen(Screen[None]):
         self.query_one(LabHeader).update_status(
             backend=message.running.backend, simulated="simulated" in message.running.detail
         )
-        self._recover()
+        self._trouble.clear()
         self._set_phase("ready")
         self._start_shell()
         if self._watching:
@@ -155,36 +155,23 @@ class LabScreen(Screen[None]):
         return self.query_one(MatrixPane)
 
     @on(messages.Failed)
-    def _trouble(self, message: messages.Failed) -> None:
-        self._failed = message.action
+    def _could_not(self, message: messages.Failed) -> None:
         if message.action == "check":
             self._checking = False
         if message.action == "start":
             self._set_phase("broken")
         elif self._phase != "broken":
             self._set_phase("ready")
-        what = {
-            "start": "The lab could not start",
-            "check": "The check could not run; it says nothing about your answer",
-            "observe": "The matrix could not be observed",
-            "reset": "The reset could not run",
-            "apply": "The file could not be applied",
-            "explain": "No explanation",
-            "predict": "No prediction",
-        }[message.action]
-        lines = [f"✗ {what}: {message.message}", *([f"→ {message.remedy}"] if message.remedy else [])]
-        trouble = self.query_one("#trouble", Static)
-        trouble.update("\n".join([*lines, "Ctrl+R tries again (outside the shell)"]))
-        trouble.add_class("shown")
+        self._trouble.show(message)
 
-    def _recover(self) -> None:
-        self._failed = ""
-        self.query_one("#trouble", Static).remove_class("shown")
+    @property
+    def _trouble(self) -> Trouble:
+        return self.query_one(Trouble)
 
     def action_retry(self) -> None:
         """Do again what could not run."""
-        action = self._failed
-        self._recover()
+        action = self._trouble.action
+        self._trouble.clear()
         match action:
             case "start":
                 self._start()
@@ -201,8 +188,7 @@ class LabScreen(Screen[None]):
 
     @on(messages.Observed)
     def _observed(self, message: messages.Observed) -> None:
-        if self._failed == "observe":
-            self._recover()
+        self._trouble.clear("observe")
         self._matrix_pane.show(message.cells)
         self._predict()
         if message.objects_changed and not self._checking:
@@ -231,8 +217,7 @@ class LabScreen(Screen[None]):
     @on(messages.Checked)
     def _checked(self, message: messages.Checked) -> None:
         self._checking = False
-        if self._failed == "check":
-            self._recover()
+        self._trouble.clear("check")
         finished_before = self.state.finished
         self.state = self.state.graded(message.report)
         self._set_phase("ready")
@@ -314,7 +299,7 @@ class LabScreen(Screen[None]):
     @on(messages.WasReset)
     def _was_reset(self) -> None:
         self.state = self.state.restarted()
-        self._recover()
+        self._trouble.clear()
         self._set_phase("ready")
         self._works.report("The lab is back at its start. F5 checks all tasks by traffic.")
 
@@ -342,14 +327,7 @@ class LabScreen(Screen[None]):
         prediction = message.prediction
         after = {cell.key: cell.is_open for cell in prediction.cells if cell.key in prediction.changed}
         self._matrix_pane.predict(after)
-        editor = self._works.editor
-        if prediction.error:
-            editor.note(prediction.error)
-        elif after:
-            opens = sum(value is True for value in after.values())
-            editor.note(f"applying this would open {opens} and close {len(after) - opens} cells (Δ on the matrix)")
-        else:
-            editor.note("applying this would change no cell" if editor.unsaved else "")
+        self._works.editor.show_prediction(after.values(), prediction.error)
 
     @on(Editor.ApplyWanted)
     def _apply(self, message: Editor.ApplyWanted) -> None:
@@ -360,8 +338,7 @@ class LabScreen(Screen[None]):
 
     @on(messages.Applied)
     def _applied(self, message: messages.Applied) -> None:
-        if self._failed == "apply":
-            self._recover()
+        self._trouble.clear("apply")
         self._works.editor.note(message.output or ("applied" if message.succeeded else "refused"))
         if message.succeeded:
             self._matrix_pane.predict({})

@@ -17,6 +17,7 @@ from textual.widgets import Static, TextArea
 from tui.lab.workfiles import LARGEST, WorkFiles, template
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from textual import events
@@ -69,7 +70,9 @@ class Editor(Vertical):
     Editor > #editor-file { height: 1; background: $panel; }
     Editor > TextArea { height: 1fr; border: none; padding: 0; }
     Editor > TextArea:focus { border: none; }
-    Editor > #editor-note { height: auto; max-height: 4; background: $surface; color: $foreground; }
+    Editor > #editor-prediction, Editor > #editor-note {
+        height: auto; max-height: 4; background: $surface; color: $foreground;
+    }
     """
 
     class Paused(Message):
@@ -112,6 +115,7 @@ class Editor(Vertical):
         )
         area.indent_width = 2
         yield area
+        yield Static("", id="editor-prediction", markup=False)
         yield Static("", id="editor-note", markup=False)
 
     def on_mount(self) -> None:
@@ -138,6 +142,17 @@ class Editor(Vertical):
     def note(self, text: str) -> None:
         """Show a note under the text."""
         self.query_one("#editor-note", Static).update(text)
+
+    def show_prediction(self, after: Collection[bool | None], error: str) -> None:
+        """Say what applying the text would do: `after` has what each changed cell would become."""
+        text = error
+        if after and not error:
+            opens = sum(value is True for value in after)
+            text = f"applying this would open {opens} and close {len(after) - opens} cells (Δ on the matrix)"
+        elif not error and self.unsaved:
+            text = "applying this would change no cell"
+        # A line of its own: a prediction must not wipe what kubectl has just said.
+        self.query_one("#editor-prediction", Static).update(text)
 
     def open(self, name: str) -> bool:
         """Open a file, or start a new one of that name. False when it cannot be read; the note says why."""

@@ -14,6 +14,8 @@ from tui.screens.lab import LabScreen
 from tui.screens.lesson import LessonScreen
 from tui.screens.quiz import QuizScreen
 
+pytestmark = pytest.mark.slow  # the whole app is drawn
+
 
 def text_of(screen: Any, selector: str) -> str:
     return str(screen.query_one(selector, Static).render())

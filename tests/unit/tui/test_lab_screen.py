@@ -20,6 +20,8 @@ from tui.widgets.matrix import Matrix
 from tui.widgets.task_list import TaskList
 from tui.widgets.terminal.view import Terminal
 
+pytestmark = pytest.mark.slow  # the whole app is drawn
+
 
 @pytest.fixture
 def session(services: Any) -> Any:
@@ -243,7 +245,7 @@ async def test_views_at_80_columns(app: Any, until: Any) -> None:
         await until(lambda: visible() == {"left", "task-line"})
 
 
-@pytest.mark.parametrize("size", [(40, 10), (60, 15), (80, 24), (99, 27), (100, 28), (200, 60)])
+@pytest.mark.parametrize("size", [(40, 10), (60, 15), (100, 28)])
 async def test_no_size_breaks_it(app: Any, until: Any, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await observed(app, until)
@@ -278,10 +280,10 @@ async def test_an_edit_is_predicted_before_it_is_applied(app: Any, session: Any,
         await until(lambda: app.focused is lab(app).query_one(Editor).area)
         await pilot.press("x")
         await until(lambda: any("✓Δ✗" in line for line in matrix(app).text_lines()))
-        assert "would open 0 and close 9 cells" in shown(app, "#editor-note")
+        assert "would open 0 and close 9 cells" in shown(app, "#editor-prediction")
         session.prediction = Prediction(error="line 3: not a mapping")
         await pilot.press("y")
-        await until(lambda: "line 3: not a mapping" in shown(app, "#editor-note"))
+        await until(lambda: "line 3: not a mapping" in shown(app, "#editor-prediction"))
         assert not any("Δ" in line for line in matrix(app).text_lines())
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from rich.color import ColorParseError
 from rich.segment import Segment
@@ -58,8 +58,6 @@ class Terminal(Widget, can_focus=True):
         def __init__(self, reason: str) -> None:
             super().__init__()
             self.reason = reason
-
-    TAKES_ALL_KEYS: ClassVar[bool] = True
 
     def __init__(self, *, passed_on: frozenset[str] = frozenset({"f6"}), id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
