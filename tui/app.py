@@ -19,30 +19,32 @@ from textual.binding import Binding
 from content.errors import NetdojoError
 from tui.course_map import Entry, after, entries
 from tui.palette import Command, Commands
-from tui.screens.help import EVERYWHERE, Page
 from tui.screens.home import Home
-from tui.screens.lab import LabScreen
 from tui.screens.lab_leave import LeaveMemory
-from tui.screens.lab_setup import LabFinished, LabLeft, LabSetup
-from tui.screens.lesson import LessonScreen
-from tui.screens.quiz import QuizScreen
-from tui.screens.report import ReportScreen
 from tui.themes import DARK, THEMES
-from tui.widgets.terminal.view import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from content.model import Lab
     from labs.session import LabSession
+    from tui.screens.lab import LabScreen
+    from tui.screens.lab_setup import LabFinished, LabLeft
+    from tui.screens.lesson import LessonScreen
+    from tui.screens.quiz import QuizScreen
+    from tui.screens.report import ReportScreen
     from tui.services import Services
+    from tui.widgets.terminal.view import Terminal
 
 SMALLEST = (40, 10)
 """Columns and lines below which nothing useful can be shown."""
 
 
 class NetdojoApp(App[int], inherit_bindings=False):
-    """The app. Ctrl+P, Ctrl+Q and Ctrl+C are left to the shell when that has the focus."""
+    """The app. Ctrl+P, Ctrl+Q and Ctrl+C are left to the shell when that has the focus.
+
+    Screens are imported when they are opened: the course map is painted in half the time.
+    """
 
     TITLE = "netdojo"
     COMMANDS = {Commands}  # noqa: RUF012 - as Textual declares it
@@ -66,7 +68,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
         super().__init__()
         self.services = services
         self._clock = clock
-        self._make_terminal = make_terminal or (lambda: Terminal(id="shell"))
+        self._make_terminal = make_terminal or _terminal
+        self._lab_screen: LabScreen | None = None
         self._open_first = open_lab
         self._leave = LeaveMemory()
         self._quizzes: dict[str, tuple[int, int]] = {}
@@ -88,7 +91,7 @@ class NetdojoApp(App[int], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The app's keys belong to the shell while that has the focus."""
-        if action in {"command_palette", "help", "quit"} and isinstance(self.focused, Terminal):
+        if action in {"command_palette", "help", "quit"} and getattr(self.focused, "takes_all_keys", False):
             return False
         return super().check_action(action, parameters)
 
@@ -113,14 +116,17 @@ class NetdojoApp(App[int], inherit_bindings=False):
         """The help of the screen that is shown."""
         text = getattr(self.screen, "HELP_TEXT", "")
         if text:
+            from tui.screens.help import EVERYWHERE, Page
+
             self.push_screen(Page(text + EVERYWHERE))
 
     async def action_quit(self) -> None:
         """Quit; an open lab asks first what it has to ask."""
-        if isinstance(self.screen, LabScreen):
-            self.screen.leave(quit_app=True)
-        elif not any(isinstance(screen, LabScreen) for screen in self.screen_stack):
+        lab = self._open_lab_screen
+        if lab is None:
             self.exit(0)
+        elif lab is self.screen:
+            lab.leave(quit_app=True)
         else:
             self.notify("Escape first: a lab is open below")
 
@@ -132,21 +138,32 @@ class NetdojoApp(App[int], inherit_bindings=False):
 
     def open_entry(self, entry: Entry) -> None:
         """Show a lesson, a quiz or a lab."""
-        if any(isinstance(screen, LabScreen) for screen in self.screen_stack):
+        if self._open_lab_screen is not None:
             self.notify("leave the open lab first (Escape)")
             return
         while len(self.screen_stack) > 2:
             self.pop_screen()
         match entry.kind:
             case "lesson":
+                from tui.screens.lesson import LessonScreen
+
                 self.push_screen(LessonScreen(entry, self.services.progress))
             case "quiz":
+                from tui.screens.quiz import QuizScreen
+
                 self.push_screen(QuizScreen(entry))
             case _:
                 lab: Lab = entry.item  # type: ignore[assignment] # by its kind
                 self._open_lab(entry, lab)
 
+    @property
+    def _open_lab_screen(self) -> LabScreen | None:
+        return self._lab_screen if self._lab_screen in self.screen_stack else None
+
     def _open_lab(self, entry: Entry, lab: Lab) -> None:
+        from tui.screens.lab import LabScreen
+        from tui.screens.lab_setup import LabSetup
+
         try:
             session = self.services.session(lab)
         except NetdojoError as error:
@@ -163,18 +180,19 @@ class NetdojoApp(App[int], inherit_bindings=False):
             make_terminal=self._make_terminal,
             leave=self._leave,
         )
-        self.push_screen(LabScreen(setup))
+        self._lab_screen = LabScreen(setup)
+        self.push_screen(self._lab_screen)
 
-    @on(LessonScreen.Go)
-    def _go(self, message: LessonScreen.Go) -> None:
+    def on_lesson_screen_go(self, message: LessonScreen.Go) -> None:
+        """The next or the previous part of the course."""
         order = self.entries if message.step > 0 else tuple(reversed(self.entries))
         following = after(order, message.entry)
         self.pop_screen()
         if following is not None:
             self.open_entry(following)
 
-    @on(QuizScreen.Scored)
-    def _scored(self, message: QuizScreen.Scored) -> None:
+    def on_quiz_screen_scored(self, message: QuizScreen.Scored) -> None:
+        """Keep a quiz's score for this sitting."""
         self._quizzes[message.entry.id] = (message.right, message.questions)
 
     # --- labs ---
@@ -182,20 +200,22 @@ class NetdojoApp(App[int], inherit_bindings=False):
     def _lab_entry(self, lab: str) -> Entry:
         return next(entry for entry in self.entries if entry.kind == "lab" and entry.item.id == lab)  # type: ignore[union-attr] # a Lab
 
-    @on(LabFinished)
-    def _finished(self, message: LabFinished) -> None:
+    def on_lab_finished(self, message: LabFinished) -> None:
+        """Show what a finished lab gave."""
         entry = self._lab_entry(message.report.lab)
         following = after(self.entries, entry)
+        from tui.screens.report import ReportScreen
+
         self.push_screen(ReportScreen(entry, message.report, following))
 
-    @on(ReportScreen.Next)
-    def _next(self, message: ReportScreen.Next) -> None:
+    def on_report_screen_next(self, message: ReportScreen.Next) -> None:
+        """Leave the lab for what follows."""
         self.pop_screen()
-        if isinstance(self.screen, LabScreen):
-            self.screen.leave(quit_app=False, then=message.entry)
+        if self._open_lab_screen is not None:
+            self._open_lab_screen.leave(then=message.entry)
 
-    @on(LabLeft)
-    def _left(self, message: LabLeft) -> None:
+    def on_lab_left(self, message: LabLeft) -> None:
+        """Stop or keep a lab that was left, and go where the learner wants."""
         if message.stop_lab:
             self.run_worker(self._stop(message.session, quit_app=message.quit_app), group="stop", exit_on_error=False)
         while len(self.screen_stack) > 2:
@@ -214,6 +234,12 @@ class NetdojoApp(App[int], inherit_bindings=False):
             )
         if quit_app:
             self.exit(0)
+
+
+def _terminal() -> Terminal:
+    from tui.widgets.terminal.view import Terminal
+
+    return Terminal(id="shell")
 
 
 def can_run() -> str:

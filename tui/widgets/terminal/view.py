@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.color import ColorParseError
 from rich.segment import Segment
@@ -58,6 +58,9 @@ class Terminal(Widget, can_focus=True):
         def __init__(self, reason: str) -> None:
             super().__init__()
             self.reason = reason
+
+    takes_all_keys: ClassVar[bool] = True
+    """The app's own keys ask for this before they do anything."""
 
     def __init__(self, *, passed_on: frozenset[str] = frozenset({"f6"}), id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
