@@ -1,7 +1,7 @@
 """The cluster's objects: JSON dictionaries with resource versions, and the history that watches read.
 
 Objects are never changed in place: whoever wants a change puts a new object, so a reader may keep what it was given.
-A kind is named by its resource, as `kubectl api-resources` writes it in full: `pods`, `networkpolicies.networking.k8s.io`.
+A kind is named by its resource and group, as the API's own messages do: `pods`, `networkpolicies.networking.k8s.io`.
 """
 
 from __future__ import annotations

@@ -76,6 +76,11 @@ class Allocator:
             elif family not in self.families:
                 errors.invalid(f"spec.ipFamilies[{n}]", family, "not configured on this cluster")
         wanted = spec.get("ipFamilies") or given
+        headless = spec.get("clusterIP") == "None" and not spec.get("selector")
+        if headless and not wanted and "ipFamilyPolicy" not in spec:
+            # whose endpoints are made by hand may have both, whatever the cluster's own are
+            spec["ipFamilyPolicy"], spec["ipFamilies"] = "RequireDualStack", ["IPv4", "IPv6"]
+            return
         policy = spec.get("ipFamilyPolicy") or ("RequireDualStack" if len(wanted) > 1 else "SingleStack")
         if policy not in {"SingleStack", "PreferDualStack", "RequireDualStack"}:
             errors.unsupported("spec.ipFamilyPolicy", policy, ("SingleStack", "PreferDualStack", "RequireDualStack"))
@@ -113,9 +118,7 @@ class Allocator:
                     "spec.clusterIPs", given, f"failed to allocate IP {address}: provided IP is already allocated"
                 )
         have = {f"IPv{6 if ':' in address else 4}" for address in given}
-        for family in spec["ipFamilies"]:
-            if family not in have:
-                given.append(self._free(family, "/".join(key), taken))
+        given += [self._free(family, "/".join(key), taken) for family in spec["ipFamilies"] if family not in have]
         spec["clusterIPs"] = given[: len(spec["ipFamilies"])]
         spec["clusterIP"] = given[0]
 

@@ -48,7 +48,7 @@ def apply_object(store: Store, manifest: Manifest, namespace: str = "default") -
         last = json.loads(now["metadata"].get("annotations", {}).get(LAST, "{}"))
     except ValueError:
         last = {}
-    from labs.sandbox.api.threeway import three_way  # noqa: PLC0415 - only a second apply needs it
+    from labs.sandbox.api.threeway import three_way
 
     merged = three_way(now, last, wanted, kind.type)
     merged["metadata"].pop("resourceVersion", None)

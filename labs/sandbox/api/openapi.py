@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
     from labs.sandbox.api.kinds import Kind
 
-SWAGGER_MEDIA = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+SWAGGER_MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 NO_SWAGGER = b"\x0a\x032.0"
 """/openapi/v2 without definitions: kubectl asks for it before it sends a `List`, and then leaves checking to us."""
 

@@ -39,8 +39,8 @@ def json_patch(target: Manifest, operations: Any) -> Manifest:  # noqa: ANN401 -
     Raises:
         ApiError: it is no patch (400), or it does not fit the object (422).
     """
-    import jsonpatch  # noqa: PLC0415 - few requests need it
-    from jsonpointer import JsonPointerException  # noqa: PLC0415
+    import jsonpatch
+    from jsonpointer import JsonPointerException
 
     if not isinstance(operations, list):
         raise bad_request(
@@ -79,33 +79,37 @@ def _map(target: Manifest, patch: Manifest, type_name: str, depth: int) -> Manif
         return {}
     if directive not in {None, "merge"}:
         raise bad_request(f"Unknown patch type found: {directive}")
-    known = schema.fields(type_name)
     made = dict(target)
     retained = patch.get("$retainKeys")
     if isinstance(retained, list):
         made = {key: value for key, value in made.items() if key in retained}
+    known = schema.fields(type_name)
     for key, value in patch.items():
-        if key.startswith("$setElementOrder/"):
-            continue
-        if key.startswith("$deleteFromPrimitiveList/"):
-            name = key.partition("/")[2]
-            if isinstance(made.get(name), list):
-                made[name] = [item for item in made[name] if item not in value]
-            continue
-        if key in {"$patch", "$retainKeys"}:
-            continue
-        if value is None:
+        if key.startswith("$"):
+            _drop_from_list(made, key, value)
+        elif value is None:
             made.pop(key, None)
-            continue
-        field = known.get(key, schema.Field("any"))
-        made[key] = _value(made.get(key), value, field, depth + 1)
-        if isinstance(value, list) and field.merge_key and f"$setElementOrder/{key}" not in patch:
-            made[key] = _ordered(made[key], value, target.get(key) or [], field)
-    for key, order in patch.items():
-        name = key.partition("/")[2]
-        if key.startswith("$setElementOrder/") and isinstance(made.get(name), list):
-            made[name] = _ordered(made[name], order, target.get(name) or [], known.get(name, schema.Field("any")))
+        else:
+            field = known.get(key, schema.Field("any"))
+            made[key] = _value(made.get(key), value, field, depth + 1)
+            if field.merge_key and isinstance(value, list) and f"$setElementOrder/{key}" not in patch:
+                made[key] = _ordered(made[key], value, target.get(key) or [], field)
+    _set_orders(made, patch, target, known)
     return made
+
+
+def _set_orders(made: Manifest, patch: Manifest, target: Manifest, known: dict[str, schema.Field]) -> None:
+    for key, order in patch.items():
+        directive, _, name = key.partition("/")
+        if directive == "$setElementOrder" and isinstance(made.get(name), list) and isinstance(order, list):
+            made[name] = _ordered(made[name], order, target.get(name) or [], known.get(name, schema.Field("any")))
+
+
+def _drop_from_list(made: Manifest, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
+    """The directive that takes plain values out of a list; the others are read elsewhere."""
+    directive, _, name = key.partition("/")
+    if directive == "$deleteFromPrimitiveList" and isinstance(made.get(name), list) and isinstance(value, list):
+        made[name] = [item for item in made[name] if item not in value]
 
 
 def _value(current: Any, patch: Any, field: schema.Field, depth: int) -> Any:  # noqa: ANN401 - JSON

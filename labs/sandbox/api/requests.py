@@ -184,8 +184,8 @@ def from_yaml(raw: bytes) -> Any:  # noqa: ANN401 - JSON
     Raises:
         ApiError: 400.
     """
-    from content.errors import BrokenContentError  # noqa: PLC0415 - kubectl sends JSON
-    from content.yamlio import read_documents  # noqa: PLC0415
+    from content.errors import BrokenContentError
+    from content.yamlio import read_documents
 
     try:
         documents = read_documents(raw.decode())

@@ -73,7 +73,7 @@ class Resources:
             raise status.not_found(kind.resource, name)
         return found
 
-    def create(self, kind: Kind, namespace: str, manifest: Manifest, options: Options = Options()) -> Written:  # noqa: B008 - frozen
+    def create(self, kind: Kind, namespace: str, manifest: Manifest, options: Options = Options()) -> Written:
         """Make a new object.
 
         Raises:
@@ -106,13 +106,13 @@ class Resources:
         stored = made if options.dry_run else self.store.put(kind.resource, made)
         return Written(stored, tuple(warnings), created=True)
 
-    def update(  # noqa: PLR0913 - what identifies a write
+    def update(
         self,
         kind: Kind,
         namespace: str,
         name: str,
         manifest: Manifest,
-        options: Options = Options(),  # noqa: B008 - frozen
+        options: Options = Options(),
         *,
         subresource: str = "",
     ) -> Written:
@@ -131,19 +131,14 @@ class Resources:
         old = self.get(kind, namespace, name)
         self._precondition(kind, metadata, old)
         metadata["name"] = name
-        for key in _SYSTEM_FIELDS:
-            metadata.pop(key, None)
-            if key in old["metadata"]:
-                metadata[key] = old["metadata"][key]
-        metadata.pop("generation", None)
+        _keep_system_fields(metadata, old["metadata"])
         if kind.status:
             made = _only_status(made, old) if subresource == "status" else _all_but_status(made, old)
+        errors = FieldErrors()
         if not subresource:
             kind.default(made)
-        errors = FieldErrors()
-        if kind.resource == "services" and not subresource:
-            self.allocator.fill(made, errors, before=old)
-        if not subresource:
+            if kind.resource == "services":
+                self.allocator.fill(made, errors, before=old)
             kind.validate_update(errors, made, old)
         self._check(kind, made, errors)
         self._finalizers(errors, made, old)
@@ -151,16 +146,12 @@ class Resources:
         self._generation(kind, made, old)
         if same(made, old):
             return Written(old, tuple(warnings))
-        if not subresource:
-            warnings += hints.about(kind, made)
+        warnings += [] if subresource else hints.about(kind, made)
+        metadata = made["metadata"]
         if options.dry_run:
             metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
             return Written(made, tuple(warnings))
-        if (
-            made["metadata"].get("deletionTimestamp")
-            and not made["metadata"].get("finalizers")
-            and (kind.resource not in {"pods", "namespaces"})
-        ):
+        if _may_go(kind, metadata):
             self.store.remove(kind.resource, namespace, name)
             metadata["resourceVersion"] = str(self.store.version)
             return Written(made, tuple(warnings))
@@ -277,6 +268,21 @@ class Resources:
             k: v for k, v in old.items() if k not in ignored
         }
         made["metadata"]["generation"] = old["metadata"]["generation"] + (1 if kind.generation and changed else 0)
+
+
+def _keep_system_fields(metadata: Manifest, old: Manifest) -> None:
+    """What only the server writes stays as it is."""
+    for key in _SYSTEM_FIELDS:
+        metadata.pop(key, None)
+        if key in old:
+            metadata[key] = old[key]
+    metadata.pop("generation", None)
+
+
+def _may_go(kind: Kind, metadata: Manifest) -> bool:
+    """Whether an object that ends has lost its last finalizer (pods and namespaces have controllers for that)."""
+    ended = bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
+    return ended and kind.resource not in {"pods", "namespaces"}
 
 
 def same(made: Manifest, old: Manifest) -> bool:

@@ -66,6 +66,9 @@ class Writer:
         return self._put(target, body, options)
 
     def _put(self, target: Target, body: Manifest, options: Options) -> Written:
+        named = (body.get("metadata") or {}).get("name")
+        if isinstance(named, str) and named and named != target.name:
+            raise bad_request(f"the name of the object ({named}) does not match the name on the URL ({target.name})")
         old = self._resources.get(target.kind, target.namespace, target.name)
         body = ownership.keep(body, old)
         kind, namespace, name = target.kind, target.namespace, target.name
@@ -87,15 +90,7 @@ class Writer:
             ApiError: it is refused.
         """
         media = content_type.partition(";")[0].strip()
-        if media not in _PATCHES:
-            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
-        errors = FieldErrors()
-        if media == APPLY and not self._query.get("fieldManager"):
-            errors.required("fieldManager", "is required for apply patch")
-        if media != APPLY and "force" in self._query:
-            errors.forbidden("force", "may not be specified for non-apply patch")
-        errors.raise_for("PatchOptions", "meta.k8s.io", "")
-        options = requests.options(self._query, "PatchOptions")
+        options = self._patch_options(media)
         if media == APPLY:
             return self._apply(target, raw, options)
         try:
@@ -107,22 +102,31 @@ class Writer:
             return self._scale(target, scale, options)
         old = self._resources.get(target.kind, target.namespace, target.name)
         made = _patched(old, given, media, target)
-        if made["metadata"].get("name") != target.name:
-            raise bad_request(
-                f"the name of the object ({made['metadata'].get('name')}) "
-                f"does not match the name on the URL ({target.name})"
-            )
         if made["metadata"].get("resourceVersion") == old["metadata"]["resourceVersion"]:
             made["metadata"].pop("resourceVersion")
         if target.subresource == "ephemeralcontainers":
-            for container in made["spec"].get("ephemeralContainers", ()):
-                defaults.ephemeral_container(container)
-            kept = {**old, "spec": {**old["spec"], "ephemeralContainers": made["spec"].get("ephemeralContainers", [])}}
-            return Written(kept if options.dry_run else self._resources.store.put("pods", kept))
+            return self._ephemeral(old, made["spec"].get("ephemeralContainers", []), options)
         try:
             return self._put(target, made, options)
         except ApiError as error:
             raise _as_patch_error(error, given) from None
+
+    def _patch_options(self, media: str) -> Options:
+        if media not in _PATCHES:
+            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+        errors = FieldErrors()
+        if media == APPLY and not self._query.get("fieldManager"):
+            errors.required("fieldManager", "is required for apply patch")
+        if media != APPLY and "force" in self._query:
+            errors.forbidden("force", "may not be specified for non-apply patch")
+        errors.raise_for("PatchOptions", "meta.k8s.io", "")
+        return requests.options(self._query, "PatchOptions")
+
+    def _ephemeral(self, pod: Manifest, containers: list[Manifest], options: Options) -> Written:
+        for container in containers:
+            defaults.ephemeral_container(container)
+        made = {**pod, "spec": {**pod["spec"], "ephemeralContainers": containers}}
+        return Written(made if options.dry_run else self._resources.store.put("pods", made))
 
     def _apply(self, target: Target, raw: bytes, options: Options) -> Written:
         try:

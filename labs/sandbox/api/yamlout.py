@@ -19,11 +19,16 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _tag(dumper: yaml.SafeDumper, text: str) -> object:
+    """What a reader would take the plain text for."""
+    return dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # the stubs lack it
+
+
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = None
     if "\n" in text:
         style = "|"
-    elif dumper.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str":
+    elif _tag(dumper, text) != "tag:yaml.org,2002:str":
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -28,9 +28,9 @@ def reconcile(context: Context) -> None:
         owners = item["metadata"].get("ownerReferences", ())
         for owner in owners:
             dependents.setdefault(owner["uid"], []).append((kind, item))
-        if owners and not any(owner["uid"] in present for owner in owners):
-            if not item["metadata"].get("deletionTimestamp"):
-                context.delete(kind, item)
+        lost = bool(owners) and not any(owner["uid"] in present for owner in owners)
+        if lost and not item["metadata"].get("deletionTimestamp"):
+            context.delete(kind, item)
     for kind, item in everything:
         if item["metadata"].get("deletionTimestamp"):
             _owner(context, kind, item, dependents.get(item["metadata"]["uid"], ()))

@@ -92,7 +92,7 @@ def _refuse(context: Context, pod: Manifest, nodes: list[Manifest]) -> None:
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
     message = f"0/{len(nodes)} nodes are available: {told}."
     context.event(pod, "FailedScheduling", message, kind="Warning", source="default-scheduler")
-    old = next((c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"), {})
+    old: Manifest = next((c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"), {})
     if old.get("message") != message:
         condition = {**_condition("False"), "reason": "Unschedulable", "message": message}
         context.resources.set_status(PODS, pod, {**pod["status"], "conditions": [condition]})
