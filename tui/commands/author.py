@@ -34,7 +34,8 @@ def lint(folders: tuple[str, ...], output: str) -> int:
     else:
         for defect in defects:
             click.echo(str(defect))
-        click.echo(f"{len(defects)} defects" if defects else "no defects", err=True)
+        count = f"{len(defects)} defect{'s' if len(defects) > 1 else ''}" if defects else "no defects"
+        click.echo(count, err=True)
     return ExitCode.USAGE if defects else ExitCode.HELD
 
 
