@@ -14,6 +14,8 @@ from content.yamlio import read_manifests
 from grader.errors import InfrastructureError
 from labs import kubectl
 from labs.base import Phase, Request
+from labs.located import locate, places
+from labs.store import LAB_POINTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -94,7 +96,10 @@ class LabSession:
             namespace=self.lab.spec.namespace,
             transient=self.progress is None,
         )
-        running = await self.backend.start(request, self.folder, progress)
+        try:
+            running = await self.backend.start(request, self.folder, progress)
+        except BrokenContentError as error:
+            raise locate(error, places(self.lab.start)) from error
         self._make_work_folder()
         return running
 
@@ -107,6 +112,8 @@ class LabSession:
                 target = start / manifest.path.name
                 if not target.exists():
                     shutil.copyfile(manifest.path, target)
+            if not self.lab.chapter:  # it comes from a folder of the user's: later commands find it by its id
+                (self.work / LAB_POINTER).write_text(str(self.lab.folder.resolve()), encoding="utf-8")
         except OSError as error:
             raise InfrastructureError(
                 f"the work folder {self.work} cannot be written: {error.strerror or error}",
@@ -126,12 +133,24 @@ class LabSession:
 
     async def check(self) -> Report:
         """Grade by traffic now; progress is recorded."""
+        report = await self.grade()
+        self.record(report)
+        return report
+
+    async def grade(self) -> Report:
+        """Grade by traffic now, and record nothing."""
         from grader.grade import grade
 
-        report = await grade(self.lab, await self.cluster(), hint_cost=self.hint_cost())
+        return await grade(self.lab, await self.cluster(), hint_cost=self.hint_cost())
+
+    def record(self, report: Report) -> None:
+        """Keep a grading, where it counts.
+
+        Raises:
+            InfrastructureError: it cannot be written; what was kept before is still there.
+        """
         if self.progress is not None:
             self.progress.record(report)
-        return report
 
     async def matrix(self) -> tuple[Cell, ...]:
         """The whole matrix as it is now, each cell with what the tasks together expect (`ANY`: nothing)."""

@@ -21,6 +21,8 @@ from grader.errors import InfrastructureError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LAB_POINTER = ".lab"
+"""In the work folder of a lab that is not shipped: where its own folder is."""
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -69,6 +71,17 @@ def cluster_names() -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(name for name in found if _SLUG.fullmatch(name))
+
+
+def started_from(lab: str) -> Path | None:
+    """The folder from which a lab that is not shipped was started last; None when there was none or it is gone."""
+    if not _SLUG.fullmatch(lab):
+        return None
+    try:
+        folder = Path((folders().data / "work" / lab / LAB_POINTER).read_text(encoding="utf-8"))
+        return folder if (folder / "lab.yaml").is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 @contextlib.contextmanager

@@ -115,7 +115,7 @@ def backend(wanted: str, lab: Lab | None = None) -> Backend:
 
 
 def find_lab(name: str) -> Lab:
-    """A shipped lab by its id, or any lab by its folder.
+    """A shipped lab by its id, or any lab by its folder; one that was started from its folder by its id, too.
 
     Raises:
         UsageError: there is none; names the nearest ids.
@@ -124,13 +124,26 @@ def find_lab(name: str) -> Lab:
     from pathlib import Path
 
     from content import load
+    from labs.store import started_from
 
     if any(mark in name for mark in "/\\.") or Path(name, "lab.yaml").is_file():
         folder = Path(name)
         if not (folder / "lab.yaml").is_file():
             raise UsageError(f"{name} is no lab: it has no lab.yaml", remedy="name a lab's id or its folder")
-        return load.load_lab(folder)
+        return _sound(load.load_lab(folder))
+    if name not in load.lab_folders() and (started := started_from(name)) is not None:
+        return _sound(load.load_lab(started))
     return load.find_lab(name)
+
+
+def _sound(lab: Lab) -> Lab:
+    """A lab that makes sense as a whole; the shipped ones are proven, so that only others are examined."""
+    from content.errors import BrokenContentError
+    from content.labcheck import check_lab
+
+    if defects := tuple(check_lab(lab)):
+        raise BrokenContentError(defects)
+    return lab
 
 
 def _machine() -> Machine:
@@ -153,12 +166,10 @@ def _settings() -> Settings:
 @cache
 def _progress() -> ProgressStore:
     from labs.progress import ProgressStore
-    from labs.store import explained, folders
+    from labs.store import folders
+    from tui.commands.options import warn
 
-    data = folders().data
-    with explained("make the folder", data):
-        data.mkdir(parents=True, exist_ok=True)
-    return ProgressStore(data / "progress.db")
+    return ProgressStore(folders().data / "progress.db", tell=warn)
 
 
 @cache

@@ -139,13 +139,14 @@ def check(name: str, backend: str, output: str) -> int:
     from tui import output as forms
 
     session = _session(name, backend)
-    report = perform(session.check())
+    report = perform(session.grade())
     if output == "json":
         click.echo(forms.report_json(report))
     elif output == "junit":
         click.echo(forms.report_junit(report))
     else:
         click.echo(forms.report_text(report, width=forms.terminal_width(), color=forms.wants_color()))
+    session.record(report)  # after it was shown: a full disk does not cost the report
     return ExitCode.HELD if report.held else ExitCode.FAILED
 
 
@@ -188,7 +189,7 @@ def solution(name: str, backend: str, applied: bool) -> None:
     """Print the lab's solution."""
     from labs.session import in_namespace, objects_of
 
-    session = _session(name, backend, running=False)
+    session = _session(name, backend)
     for manifest in session.lab.solution:
         click.echo(f"# {manifest.path.name}\n{manifest.text.strip()}\n---")
     if applied:
@@ -237,7 +238,7 @@ def env(name: str, backend: str) -> None:
     """Print the variables that point a shell at the lab: eval "$(netdojo lab env LAB)"."""
     import shlex
 
-    for variable, value in _session(name, backend, running=False).environment().items():
+    for variable, value in _session(name, backend).environment().items():
         click.echo(f"export {variable}={shlex.quote(value)}")
 
 
@@ -274,10 +275,10 @@ def stop(name: str, backend: str, everything: bool) -> None:
 
 def _running_labs() -> list[str]:
     from content.load import lab_folders
-    from labs.store import cluster_names
+    from labs.store import cluster_names, started_from
 
     known = lab_folders()
-    return [found for found in cluster_names() if found in known]
+    return [found for found in cluster_names() if found in known or started_from(found) is not None]
 
 
 def _session(name: str, backend: str, *, running: bool = True) -> LabSession:

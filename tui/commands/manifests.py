@@ -10,18 +10,15 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
 
 
-def read(names: Iterable[str]) -> list[Manifest]:
+def read_located(names: Iterable[str]) -> list[tuple[Manifest, str, int]]:
     """The objects of all files, in their order; folders give their YAML and JSON files by name.
+
+    Each object comes with its file and the line on which it starts (`-` for standard input).
 
     Raises:
         UsageError: a path that is not there.
         BrokenContentError: with file and line.
     """
-    return [item for item, _file, _line in read_located(names)]
-
-
-def read_located(names: Iterable[str]) -> list[tuple[Manifest, str, int]]:
-    """As `read`, each object with its file and the line on which it starts (`-` for standard input)."""
     import sys
     from pathlib import Path
 
