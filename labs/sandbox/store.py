@@ -65,6 +65,10 @@ class Store:
         kept = self._objects.get(resource, {})
         return [kept[key] for key in sorted(kept, key="/".join) if not namespace or key[0] == namespace]
 
+    def count(self, resource: str) -> int:
+        """How many objects of one resource there are."""
+        return len(self._objects.get(resource, ()))
+
     def resources(self) -> Iterable[str]:
         """The resources of which there are objects."""
         return tuple(resource for resource, kept in self._objects.items() if kept)

@@ -27,6 +27,10 @@ ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 PROTECTED = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 """Namespaces that may not be deleted."""
 
+MOST_PODS = 1000
+"""More than eight nodes of 110 pods would hold (kubelet's default). A real cluster lets them wait for nodes that nobody
+will add here, and a slip of `--replicas` would keep this one busy for minutes."""
+
 _SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
@@ -222,10 +226,12 @@ class Resources:
             raise refusal
 
     def _admit(self, kind: Kind, manifest: Manifest) -> None:
-        """What admission does to a pod: its ServiceAccount must be there, and its token is mounted."""
+        """What admission does to a pod: there must be room and its ServiceAccount, and its token is mounted."""
         if kind.resource != "pods":
             return
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        if self.store.count("pods") >= MOST_PODS:
+            raise status.forbidden("pods", name, f"a netdojo sandbox holds at most {MOST_PODS} pods")
         account = manifest["spec"]["serviceAccountName"]
         if self.store.get("serviceaccounts", namespace, account) is None:
             if account != "default":
