@@ -55,7 +55,7 @@ class LabSession:
         backend: where it runs.
         folder: the cluster's own folder on disk.
         work: the learner's own folder for this lab; never deleted by netdojo, `reset` included.
-        progress: where results are kept; None for runs that do not count (a demo, a proof).
+        progress: where results are kept; None for runs that do not count (a demo, a proof) and make no work folder.
         name: the cluster's name, when it is not the lab's.
     """
 
@@ -100,7 +100,8 @@ class LabSession:
             running = await self.backend.start(request, self.folder, progress)
         except BrokenContentError as error:
             raise locate(error, places(self.lab.start)) from error
-        self._make_work_folder()
+        if self.progress is not None:
+            self._make_work_folder()
         return running
 
     def _make_work_folder(self) -> None:

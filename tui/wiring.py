@@ -10,8 +10,6 @@ from content.errors import UsageError
 from grader.errors import NotCapableError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from content.model import Course, Lab
     from labs.base import Backend
     from labs.progress import ProgressStore
@@ -79,12 +77,13 @@ class Services:
             self._sessions[lab.id] = LabSession(lab, place, cluster_folder(lab.id), work, self.progress)
         return self._sessions[lab.id]
 
-    def trial(self, lab: Lab, name: str, work: Path) -> LabSession:
+    def trial(self, lab: Lab, name: str) -> LabSession:
         """A session that does not count: a cluster of its own under this name, nothing recorded."""
         from labs.session import LabSession
         from labs.store import cluster_folder
 
-        return LabSession(lab, backend(self._backend, lab), cluster_folder(name), work, name=name)
+        folder = cluster_folder(name)
+        return LabSession(lab, backend(self._backend, lab), folder, folder / "work", name=name)
 
 
 def services(backend: str = "auto") -> Services:

@@ -49,8 +49,6 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
     """Prove LABS (all shipped when left out): start fails, solution passes, mistakes fail where they say."""
     import json
     import os
-    import tempfile
-    from pathlib import Path
 
     from content.load import lab_folders
     from labs.author import prove
@@ -62,9 +60,8 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
     progress = narrate()
     for name in labs or lab_folders():
         lab = services.lab(name)
-        with tempfile.TemporaryDirectory(prefix="netdojo-proof-") as work:
-            session = services.trial(lab, f"proof-{os.getpid()}-{lab.id}"[:60].rstrip("-"), Path(work))
-            claims += perform(prove(session, rounds, progress))
+        session = services.trial(lab, f"proof-{os.getpid()}-{lab.id}"[:60].rstrip("-"))
+        claims += perform(prove(session, rounds, progress))
     done()
     broken = [claim for claim in claims if not claim.held]
     if output == "json":

@@ -26,9 +26,7 @@ def demo(output: str) -> int:
     """Start a lab, show the matrix, apply the solution, show what changed and why, grade, clean up."""
     import json
     import os
-    import tempfile
     import time
-    from pathlib import Path
 
     from tui import wiring
 
@@ -38,9 +36,7 @@ def demo(output: str) -> int:
     def say(text: str = "") -> None:
         click.echo(text, err=output == "json")
 
-    with tempfile.TemporaryDirectory(prefix="netdojo-demo-") as folder:
-        session = services.trial(services.lab(LAB), f"demo-{os.getpid()}", Path(folder))
-        data = perform(_show(session, say))
+    data = perform(_show(services.trial(services.lab(LAB), f"demo-{os.getpid()}"), say))
     seconds = round(time.monotonic() - began, 1)
     say(f"\nEverything is cleaned up; {seconds} s in all.\nNext: netdojo (the app), or netdojo lab list.")
     if output == "json":
