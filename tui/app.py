@@ -16,8 +16,8 @@ from textual import on
 from textual.app import App
 from textual.binding import Binding
 
-from content.errors import NetdojoError
 from tui.course_map import Entry, after, entries
+from tui.notices import telling
 from tui.palette import Command, Commands
 from tui.screens.home import Home
 from tui.screens.lab_leave import LeaveMemory
@@ -110,7 +110,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
     def use_theme(self, name: str) -> None:
         """Change the colours and keep them."""
         self.theme = name
-        self.services.remember(replace(self.services.settings, theme=name))
+        with telling(self):
+            self.services.remember(replace(self.services.settings, theme=name))
 
     def action_help(self) -> None:
         """The help of the screen that is shown."""
@@ -164,24 +165,20 @@ class NetdojoApp(App[int], inherit_bindings=False):
         from tui.screens.lab import LabScreen
         from tui.screens.lab_setup import LabSetup
 
-        try:
-            session = self.services.session(lab)
-        except NetdojoError as error:
-            self.notify(f"{error.message} {error.remedy}".strip(), severity="error", timeout=15)
-            return
-        setup = LabSetup(
-            lab=lab,
-            number=entry.place,
-            session=session,
-            progress=self.services.progress,
-            outside=self._outside,
-            watch=self.services.settings.watch,
-            clock=self._clock,
-            make_terminal=self._make_terminal,
-            leave=self._leave,
-        )
-        self._lab_screen = LabScreen(setup)
-        self.push_screen(self._lab_screen)
+        with telling(self):
+            setup = LabSetup(
+                lab=lab,
+                number=entry.place,
+                session=self.services.session(lab),
+                progress=self.services.progress,
+                outside=self._outside,
+                watch=self.services.settings.watch,
+                clock=self._clock,
+                make_terminal=self._make_terminal,
+                leave=self._leave,
+            )
+            self._lab_screen = LabScreen(setup)
+            self.push_screen(self._lab_screen)
 
     def on_lesson_screen_go(self, message: LessonScreen.Go) -> None:
         """The next or the previous part of the course."""
@@ -226,12 +223,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
             self.open_entry(message.then)
 
     async def _stop(self, session: LabSession, *, quit_app: bool) -> None:
-        try:
+        with telling(self):
             await session.stop()
-        except NetdojoError as error:
-            self.notify(
-                f"{error.message} {error.remedy}".strip(), title="The lab could not be stopped", severity="error"
-            )
         if quit_app:
             self.exit(0)
 
@@ -259,10 +252,13 @@ def run_app(services: Services, *, open_lab: str = "") -> int:
 
     Raises:
         content.errors.BrokenContentError: a course that cannot be used.
+        grader.errors.InfrastructureError: the progress file cannot be opened.
     """
     from tui.escape import keep_escape
 
     keep_escape()
+    # Opened here: what is wrong with it is the command's to say, before the screen is taken.
+    _ = services.progress
     app = NetdojoApp(services, open_lab=open_lab)
     status = app.run()
     return app.return_code or status or 0

@@ -33,8 +33,11 @@ def make_app(fakes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     from textual.widgets import TextArea
 
     from tui.app import NetdojoApp
+    from tui.widgets import editor
 
     monkeypatch.delenv("NO_COLOR", raising=False)
+    # The grammars are an extra: pictures are the same with and without them.
+    monkeypatch.setattr(editor, "has_grammar", lambda: False)
     monkeypatch.setattr(TextArea.cursor_blink, "_default", False)
 
     def make(lab: str = "", **settings: Any) -> Any:

@@ -18,6 +18,7 @@ from textual.widgets import Static
 from tui.lab import messages
 from tui.lab.operations import LabOperations
 from tui.lab.state import LabState
+from tui.notices import telling
 from tui.screens.choice import Choice
 from tui.screens.files import FilePicker
 from tui.screens.help import Page
@@ -94,12 +95,19 @@ class LabScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what is known at once, and start the lab."""
-        self._show_state()
-        self.query_one(TaskList).focus()
-        self._start()
+        if self._filled:  # not when the app closes before this screen is complete
+            self.on_resize()
+            self.query_one(TaskList).focus()
+            self._start()
+
+    @property
+    def _filled(self) -> bool:
+        return bool(self.query(TaskList) and self.query(Editor))
 
     def on_resize(self) -> None:
-        """Panes or views."""
+        """Panes or views. The first size may come before there is anything to lay out."""
+        if not self._filled:
+            return
         for name, on_ in classes_for(self.app.size.width, self.app.size.height).items():
             self.set_class(on_, name)
         self._switch(self._view)
@@ -234,8 +242,6 @@ class LabScreen(Screen[None]):
         return {task.id: self.session.hints(task.id) for task in self.lab.spec.tasks}
 
     def _show_state(self) -> None:
-        if not self.is_mounted:
-            return
         state, tasks = self.state, self.query_one(TaskList)
         tasks.show(state.held, state.earned, state.hints)
         count = len(self.lab.spec.tasks)
@@ -273,10 +279,11 @@ class LabScreen(Screen[None]):
     def _take_hint(self, answer: str | None) -> None:
         if answer != "yes":
             return
-        self.session.take_hint(self.query_one(TaskList).current.id)
-        self.state = replace(self.state, hints=self._hints())
-        self._show_state()
-        self.action_view("tasks")
+        with telling(self.app):
+            self.session.take_hint(self.query_one(TaskList).current.id)
+            self.state = replace(self.state, hints=self._hints())
+            self._show_state()
+            self.action_view("tasks")
 
     def action_solution(self) -> None:
         """A solution, after an honest try."""

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
+from tui.notices import telling
 from tui.widgets.key_line import KeyLine
 from tui.widgets.sections import Sections
 
@@ -66,13 +67,16 @@ class LessonScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The text between a title and the keys."""
-        yield Static(self._title(read=self._progress.lesson_read(self._lesson.id)), id="title", markup=False)
+        yield Static(self._title(read=False), id="title", markup=False)
         yield Sections(self._lesson.text, id="text")
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Keys scroll at once."""
         self.query_one(Sections).focus()
+        with telling(self.app):
+            read = self._progress.lesson_read(self._lesson.id)
+            self.query_one("#title", Static).update(self._title(read=read))
 
     def _title(self, *, read: bool) -> str:
         mark = "✓ read" if read else f"{self._lesson.minutes} min"
@@ -80,8 +84,9 @@ class LessonScreen(Screen[None]):
 
     @on(Sections.EndReached)
     def _read(self) -> None:
-        self._progress.mark_lesson(self._lesson.id)
-        self.query_one("#title", Static).update(self._title(read=True))
+        with telling(self.app):
+            self._progress.mark_lesson(self._lesson.id)
+            self.query_one("#title", Static).update(self._title(read=True))
 
     def action_page(self) -> None:
         """A page down."""

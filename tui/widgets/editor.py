@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.theme import Theme
     from textual.timer import Timer
 
 FIRST_FILE = "policy.yaml"
@@ -104,7 +105,7 @@ class Editor(Vertical):
     def compose(self) -> ComposeResult:
         """File line, text, notes."""
         yield Static("", id="editor-file", markup=False)
-        coloured = importlib.util.find_spec("tree_sitter_yaml") is not None
+        coloured = has_grammar()
         area = YamlArea(
             language="yaml" if coloured else None,
             theme=_theme(dark=self.app.current_theme.dark) if coloured else "css",
@@ -120,8 +121,13 @@ class Editor(Vertical):
 
     def on_mount(self) -> None:
         """Open what was left unsaved, else the first file, else a new one."""
+        self.app.theme_changed_signal.subscribe(self, self._recolour)
         names = (*self.files.drafts(), *self.files.names())
         self.open(names[0] if names else FIRST_FILE)
+
+    def _recolour(self, theme: Theme) -> None:
+        if self.area.language is not None:
+            self.area.theme = _theme(dark=theme.dark)
 
     @property
     def area(self) -> TextArea:
@@ -266,6 +272,11 @@ class Editor(Vertical):
         self.query_one("#editor-file", Static).update(
             f" {self._file} ({state})   ctrl+s save  F7 apply  ctrl+o open  ctrl+n new"
         )
+
+
+def has_grammar() -> bool:
+    """Whether YAML can be coloured: the compiled grammars are an extra."""
+    return importlib.util.find_spec("tree_sitter_yaml") is not None
 
 
 def _theme(*, dark: bool) -> str:

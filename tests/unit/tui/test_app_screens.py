@@ -158,3 +158,34 @@ async def test_a_lab_that_does_not_exist_is_no_reason_to_fail(make_app: Any) -> 
     app = make_app(open_lab="nothing")
     async with app.run_test(size=(80, 24)):
         assert isinstance(app.screen, Home)
+
+
+@pytest.mark.parametrize("part", ["lab", "lesson_read", "mark_lesson"])
+async def test_a_store_that_fails_is_said_and_the_app_goes_on(
+    make_app: Any, services: Any, until: Any, part: str
+) -> None:
+    from grader.errors import InfrastructureError
+
+    def refuse(*_: Any) -> None:
+        raise InfrastructureError("the progress cannot be written: No space left on device", remedy="free some space")
+
+    setattr(services.progress, part, refuse)
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True):
+        app.open_entry(app.entries[1])
+        await until(lambda: isinstance(app.screen, LessonScreen))
+        await until(lambda: any("free some space" in note.message for note in app._notifications))
+        app.open_entry(app.entries[-1])
+        await until(lambda: isinstance(app.screen, Home if part == "lab" else LabScreen))
+
+
+async def test_a_theme_that_cannot_be_kept_is_used_all_the_same(make_app: Any, services: Any, until: Any) -> None:
+    def refuse(_settings: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    services.remember = refuse
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True):
+        app.use_theme("light")
+        assert app.theme == "light"
+        await until(lambda: any("No space left" in note.message for note in app._notifications))

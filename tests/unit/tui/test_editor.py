@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from tui.lab.workfiles import template
-from tui.widgets.editor import Editor
+from tui.widgets.editor import Editor, has_grammar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,3 +133,21 @@ async def test_a_file_that_cannot_be_opened_leaves_the_open_one(tmp_path: Path) 
         assert not app.editor.open("../a.yaml")
         assert app.editor.name_open == "a.yaml"
         assert "cannot open" in app.note
+
+
+@pytest.mark.skipif(not has_grammar(), reason="the compiled grammars are not installed (extra: syntax)")
+async def test_yaml_is_coloured_for_the_theme(tmp_path: Path) -> None:
+    app = Host(tmp_path)
+    async with app.run_test(size=(60, 20)) as pilot:
+        assert app.editor.area.language == "yaml"
+        app.theme = "textual-light"
+        await pilot.pause()
+        assert app.editor.area.theme == "github_light"
+
+
+async def test_without_the_grammars_it_is_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.widgets.editor.has_grammar", lambda: False)
+    app = Host(tmp_path)
+    async with app.run_test(size=(60, 20)):
+        assert app.editor.area.language is None
+        assert app.editor.area.text == template("shop")
