@@ -6,6 +6,7 @@ Source of strategic merging: k8s.io/apimachinery `pkg/util/strategicpatch`.
 from __future__ import annotations
 
 import copy
+import json
 from typing import TYPE_CHECKING, Any
 
 from labs.sandbox.api import schema
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
 
 _MAX_OPERATIONS = 10_000
+_MAX_COPIED = 3 << 20
+"""Bytes of JSON that a patch's copies may add: a copy of what was copied before doubles. The real server's limit
+(`pkg/server/config.go`, JSONPatchMaxCopyBytes)."""
 _REJECTED = "the server rejected our request due to an error in our request"
 
 
@@ -37,10 +41,10 @@ def json_patch(target: Manifest, operations: Any) -> Manifest:  # noqa: ANN401 -
     """A JSON patch (RFC 6902) applied.
 
     Raises:
-        ApiError: it is no patch (400), or it does not fit the object (422).
+        ApiError: it is no patch (400), or it does not fit the object or copies too much (422).
     """
     import jsonpatch
-    from jsonpointer import JsonPointerException
+    from jsonpointer import JsonPointerException, resolve_pointer
 
     if not isinstance(operations, list):
         raise bad_request(
@@ -49,8 +53,16 @@ def json_patch(target: Manifest, operations: Any) -> Manifest:  # noqa: ANN401 -
     if len(operations) > _MAX_OPERATIONS:
         detail = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
         raise ApiError(413, "RequestEntityTooLarge", detail)
+    made: Manifest = copy.deepcopy(target)
+    copied = 0
     try:
-        made: Manifest = jsonpatch.apply_patch(copy.deepcopy(target), operations)
+        for operation in operations:
+            if isinstance(operation, dict) and operation.get("op") == "copy":
+                copied += len(json.dumps(resolve_pointer(made, operation["from"])))
+                if copied > _MAX_COPIED:
+                    told = f"the accumulated size increase of copy is {copied}, exceeding the limit {_MAX_COPIED}"
+                    raise ApiError(422, "Invalid", f"Unable to copy, {told}", {})
+            made = jsonpatch.apply_patch(made, [operation], in_place=True)
     except jsonpatch.JsonPatchTestFailed as error:
         raise ApiError(422, "Invalid", _REJECTED, {}) from error
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError) as error:

@@ -99,6 +99,25 @@ def _field(text: str) -> Field:
     )
 
 
+def refuse_depth(value: object) -> None:
+    """Refuse what is nested deeper than any honest object, before anything walks it by recursion.
+
+    Raises:
+        ApiError: 400.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise bad_request("json: exceeded max depth")
+
+
 def decode(manifest: Manifest, type_name: str, what: str) -> tuple[Manifest, list[str]]:
     """The object as its type knows it, and what strict decoding says about the rest.
 

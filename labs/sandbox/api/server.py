@@ -61,8 +61,15 @@ class Api:
 
     async def serve(self, sock: socket.socket) -> None:
         """Answer on a socket that is bound to loopback already; returns when it does."""
+        silent = logging.getLogger("netdojo.api.http")
+        silent.setLevel(logging.CRITICAL + 1)  # any user of the machine may send what is no HTTP, and fill the disk
         server = web.Server(
-            self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
+            self._handle,
+            handler_cancellation=True,
+            access_log=None,
+            max_line_size=65536,
+            max_field_size=65536,
+            logger=silent,
         )
         runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await runner.setup()
@@ -116,7 +123,8 @@ class Api:
         if request.path in _HEALTH:
             return request.path
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
+        shown = given.strip().encode(errors="surrogateescape")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(shown, self._token):
             raise status.unauthorized()
         return request.path
 
