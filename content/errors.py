@@ -51,7 +51,7 @@ class Defect:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else f"{self.file}"
-        return f"{where}: {self.cause}" + (f" ({self.remedy})" if self.remedy else "")
+        return printable(f"{where}: {self.cause}" + (f" ({self.remedy})" if self.remedy else ""))
 
 
 class BrokenContentError(NetdojoError):
@@ -60,3 +60,8 @@ class BrokenContentError(NetdojoError):
     def __init__(self, defects: Iterable[Defect]) -> None:
         self.defects = tuple(defects)
         super().__init__("\n".join(str(defect) for defect in self.defects))
+
+
+def printable(text: str) -> str:
+    """A stranger's text, fit for a terminal: what would control it, or turn its writing, is a replacement sign."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)

@@ -5,7 +5,6 @@ Both front ends call this and nothing below it.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -112,7 +111,7 @@ class LabSession:
             for manifest in self.lab.start:
                 target = start / manifest.path.name
                 if not target.exists():
-                    shutil.copyfile(manifest.path, target)
+                    target.write_text(manifest.text, encoding="utf-8")  # as it was read, whatever the file is now
             if not self.lab.chapter:  # it comes from a folder of the user's: later commands find it by its id
                 (self.work / LAB_POINTER).write_text(str(self.lab.folder.resolve()), encoding="utf-8")
         except OSError as error:
