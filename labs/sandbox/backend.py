@@ -160,10 +160,10 @@ def _clean(folder: Path) -> bool:
 
 def _sweep(clusters: Path) -> None:
     """Remove what killed daemons left of any cluster: a demo's has a name that nobody asks for again."""
-    with contextlib.suppress(OSError):
-        for left in clusters.iterdir():
-            name = left.name.removeprefix(".").removesuffix(".lock") if left.name.startswith(".") else left.name
-            if not is_held(clusters / name / state.LOCK):
+    for left in clusters.iterdir():
+        name = left.name.removeprefix(".").removesuffix(".lock") if left.name.startswith(".") else left.name
+        with contextlib.suppress(OSError):
+            if store.is_cluster_name(name) and not is_held(clusters / name / state.LOCK):
                 _clean(clusters / name)
 
 
