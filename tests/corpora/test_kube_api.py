@@ -1,7 +1,8 @@
 """The API against recordings of a real API server and kubectl, byte for byte after normalising.
 
 The cases are those of kinds that the sandbox has. Left out are: kinds that it has not, Calico's or two nodes' own
-answers, the certificate that this server has not, and messages that print Go's internal structures.
+answers, the certificate that this server has not, messages that print Go's internal structures, and waits of one
+second, which are a race of the client with itself.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ HOLD = {
     """,
     "verbs": """
         apply apply-after-create apply-three-way delete delete-ns from-file get-all-ns get-missing get-none get-outputs
-        kustomize label patch patch-cm replace rollout-zero run ssa ssa-deploy wait
+        kustomize label patch patch-cm replace rollout-zero run ssa ssa-deploy
     """,
     "api": """
         all-namespaces apply-patch body-mismatch crud dry-run field-validation finalizers methods ns-sub

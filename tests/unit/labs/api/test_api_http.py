@@ -166,8 +166,9 @@ async def test_a_watch_begins_with_what_is_there_says_so_and_goes_on(client: Cli
     await client.ask("POST", CONFIGS, {**CONFIG, "metadata": {"name": "c", "labels": {"t": "1"}}}, status=201)
     query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&labelSelector=t=1"
     task = asyncio.create_task(watch(client, query, 4))
-    while not client.cluster.store._subscribers[1:]:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while not client.cluster.store._subscribers[1:]:  # noqa: ASYNC110 - the store tells nobody of its subscribers
+            await asyncio.sleep(0.01)
     patch = {"data": {"a": "2"}}
     await client.ask("PATCH", f"{CONFIGS}/c", patch, Content_Type="application/merge-patch+json")
     gone = {"metadata": {"labels": {"t": "2"}}}

@@ -85,7 +85,7 @@ def test_label_selectors(selector: str, labels: dict[str, str], selected: bool) 
     ],
 )
 def test_label_selectors_that_make_no_sense(selector: str, message: str) -> None:
-    with pytest.raises(ApiError, match=".*") as caught:
+    with pytest.raises(ApiError) as caught:
         selectors.labels(selector)
     assert message in caught.value.message
 
