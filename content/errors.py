@@ -11,6 +11,7 @@ A wrong answer is not an error: it is a `grader.report.Report`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,4 +65,8 @@ class BrokenContentError(NetdojoError):
 
 def printable(text: str) -> str:
     """A stranger's text, fit for a terminal: what would control it, or turn its writing, is a replacement sign."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
+    return _CONTROLS.sub("\ufffd", text)
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1 but for the tab and the end of a line; Unicode's bidirectional embeddings, overrides and isolates."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from content.errors import printable
 from tui.commands.options import done, narrate, on_option, output_option, perform, report_option
 from tui.exits import ExitCode
 
@@ -87,13 +86,11 @@ def start(name: str, backend: str, output: str) -> None:
         _print_running(running)
         return
     spec = session.lab.spec
-    click.echo(
-        printable(f"{spec.title}: ready on {running.backend}{f' ({running.detail})' if running.detail else ''}\n")
-    )
-    click.echo(printable(session.lab.instructions.strip()))
+    click.echo(f"{spec.title}: ready on {running.backend}{f' ({running.detail})' if running.detail else ''}\n")
+    click.echo(session.lab.instructions.strip())
     click.echo("\nTasks")
     for task in spec.tasks:
-        click.echo(printable(f"  {task.id} ({task.points} points): {task.title}"))
+        click.echo(f"  {task.id} ({task.points} points): {task.title}")
     click.echo(f"\nYour files:  {session.work}")
     click.echo(f"A shell:     netdojo lab shell {session.lab.id}")
     click.echo(f'Your own:    eval "$(netdojo lab env {session.lab.id})"')
@@ -179,7 +176,7 @@ def hint(name: str, task: str, backend: str) -> None:
     for candidate in tasks:
         if taken := session.take_hint(candidate):
             cost = f" (costs {taken.cost})" if taken.cost else ""
-            click.echo(printable(f"{candidate}{cost}: {taken.text.strip()}"))
+            click.echo(f"{candidate}{cost}: {taken.text.strip()}")
             return
     click.echo("There are no more hints. netdojo lab solution shows the whole answer.", err=True)
 
@@ -194,7 +191,7 @@ def solution(name: str, backend: str, applied: bool) -> None:
 
     session = _session(name, backend)
     for manifest in session.lab.solution:
-        click.echo(printable(f"# {manifest.path.name}\n{manifest.text.strip()}\n---"))
+        click.echo(f"# {manifest.path.name}\n{manifest.text.strip()}\n---")
     if applied:
 
         async def work() -> None:

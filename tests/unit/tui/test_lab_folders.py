@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
 
 from content.errors import BrokenContentError, UsageError
 from content.load import lab_folders
 from labs.store import LAB_POINTER, folders
-from tui.commands.lab import lab as lab_commands
 from tui.wiring import find_lab
 
 if TYPE_CHECKING:
@@ -63,11 +60,3 @@ def test_what_makes_no_sense_is_refused_with_file_and_line(mine: Path) -> None:
         find_lab(str(mine))
     line = next(number for number, each in enumerate(text.splitlines(), 1) if "nobody" in each)
     assert f"{file}:{line}: summary -> nobody:2379: there is no workload nobody" in str(refused.value)
-
-
-def test_a_stranger_s_text_does_not_drive_the_terminal(mine: Path) -> None:
-    file = mine / "lab.yaml"
-    text = re.sub(r"- text: >-\n.*\n.*\n", r'- text: "a\\e[2Jb"\n', file.read_text(encoding="utf-8"), count=1)
-    file.write_text(text, encoding="utf-8")
-    shown = CliRunner().invoke(lab_commands, ["hint", str(mine)])
-    assert "a\ufffd[2Jb" in shown.output
