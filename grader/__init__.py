@@ -8,7 +8,11 @@ Map of the package:
 - `policy/`        the normal form: tiers, policies, rules per direction; one converter per API
 - `reachability/`  verdicts, all pairs, explanations: reads the normal form only
 - `checks/`        expected against observed
+- `matrix`, `plan` the cells of a lab, and the probes that each of them needs
+- `baseline`       what is open at the untouched start
 - `grade`          a lab and a cluster to a `report.Report`
+- `explanation`    why a cell is what it is
+- `simulate`       a cluster that is not there: probes answered from objects alone
 - `report`         what came out, for people and for machines
 
 It imports `content` and nothing of clusters, namespaces, Docker or terminals.
