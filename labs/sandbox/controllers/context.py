@@ -30,8 +30,6 @@ SERVICES = kinds.BY_RESOURCE["services"]
 SLICES = kinds.BY_RESOURCE["endpointslices.discovery.k8s.io"]
 ENDPOINTS = kinds.BY_RESOURCE["endpoints"]
 NAMESPACES = kinds.BY_RESOURCE["namespaces"]
-NODES = kinds.BY_RESOURCE["nodes"]
-EVENTS = kinds.BY_RESOURCE["events"]
 
 
 @dataclass(slots=True)
