@@ -22,8 +22,8 @@ def doctor(output: str) -> None:
     from dataclasses import asdict
 
     from labs.doctor import Finding, examine
-    from tui.output.terminal import paint, terminal_width, wants_color, wrap
     from tui.exits import ExitCode
+    from tui.output.terminal import paint, terminal_width, wants_color, wrap
 
     examined = examine()
     missing = {each.what for each in examined if each.finding is Finding.MISSING}
