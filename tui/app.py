@@ -18,7 +18,7 @@ from textual.binding import Binding
 
 from tui.course_map import Entry, after, entries
 from tui.notices import telling
-from tui.palette import Command, Commands
+from tui.palette import Command, Commands, Palette
 from tui.screens.home import Home
 from tui.screens.lab_leave import LeaveMemory
 from tui.themes import DARK, THEMES
@@ -113,6 +113,11 @@ class NetdojoApp(App[int], inherit_bindings=False):
         with telling(self):
             self.services.remember(replace(self.services.settings, theme=name))
 
+    def action_command_palette(self) -> None:
+        """Search everything by name."""
+        if self.use_command_palette and not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_help(self) -> None:
         """The help of the screen that is shown."""
         text = getattr(self.screen, "HELP_TEXT", "")
@@ -133,6 +138,10 @@ class NetdojoApp(App[int], inherit_bindings=False):
 
     # --- opening ---
 
+    def _go_home(self) -> None:
+        while not isinstance(self.screen, Home):
+            self.pop_screen()
+
     @on(Home.Open)
     def _open(self, message: Home.Open) -> None:
         self.open_entry(message.entry)
@@ -142,8 +151,7 @@ class NetdojoApp(App[int], inherit_bindings=False):
         if self._open_lab_screen is not None:
             self.notify("leave the open lab first (Escape)")
             return
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
+        self._go_home()
         match entry.kind:
             case "lesson":
                 from tui.screens.lesson import LessonScreen
@@ -184,7 +192,7 @@ class NetdojoApp(App[int], inherit_bindings=False):
         """The next or the previous part of the course."""
         order = self.entries if message.step > 0 else tuple(reversed(self.entries))
         following = after(order, message.entry)
-        self.pop_screen()
+        self._go_home()
         if following is not None:
             self.open_entry(following)
 
@@ -215,8 +223,7 @@ class NetdojoApp(App[int], inherit_bindings=False):
         """Stop or keep a lab that was left, and go where the learner wants."""
         if message.stop_lab:
             self.run_worker(self._stop(message.session, quit_app=message.quit_app), group="stop", exit_on_error=False)
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
+        self._go_home()
         if message.quit_app and not message.stop_lab:
             self.exit(0)
         elif message.then is not None:

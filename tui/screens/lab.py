@@ -114,8 +114,8 @@ class LabScreen(Screen[None]):
         self._show_state()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that the shell would get are not offered while it has the focus."""
-        if isinstance(self.focused, Terminal) and action != "shell":
+        """Keys that the shell or a dialog would get do nothing here, also when they were pressed too quickly."""
+        if not self.is_current or (isinstance(self.focused, Terminal) and action != "shell"):
             return False
         return super().check_action(action, parameters)
 

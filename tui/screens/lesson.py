@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.notices import telling
+from tui.screens.closing import ClosingScreen
 from tui.widgets.key_line import KeyLine
 from tui.widgets.sections import Sections
 
@@ -34,7 +34,7 @@ It counts as read when you have seen its end.
 """
 
 
-class LessonScreen(Screen[None]):
+class LessonScreen(ClosingScreen):
     """One lesson."""
 
     HELP_TEXT: ClassVar[str] = HELP
@@ -48,7 +48,7 @@ class LessonScreen(Screen[None]):
         Binding("space", "page", "Page down", show=False),
         Binding("n", "go(1)", "Next"),
         Binding("p", "go(-1)", "Previous"),
-        Binding("escape,q", "app.pop_screen", "Back"),
+        Binding("escape,q", "close", "Back"),
     ]
 
     class Go(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
 from textual.widgets import OptionList, Static, Tree
 
@@ -189,3 +190,33 @@ async def test_a_theme_that_cannot_be_kept_is_used_all_the_same(make_app: Any, s
         app.use_theme("light")
         assert app.theme == "light"
         await until(lambda: any("No space left" in note.message for note in app._notifications))
+
+
+@pytest.mark.parametrize("key", ["escape", "q"])
+async def test_keys_pressed_too_quickly_close_one_screen_only(make_app: Any, until: Any, key: str) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for entry in app.entries[1:3]:
+            app.open_entry(entry)
+            await pilot.pause()
+            for _ in range(3):
+                app.post_message(events.Key(key if key == "escape" else "q", None))
+            await until(lambda: app.return_code == 0 if key == "q" else isinstance(app.screen, Home))
+            await pilot.pause()
+            assert len(app.screen_stack) == 2
+            if key == "q":
+                break
+
+
+async def test_a_second_enter_in_the_palette_closes_nothing_else(make_app: Any, until: Any) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+k")
+        await until(lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"light")
+        await until(lambda: app.screen.query_one(OptionList).option_count == 1)
+        for _ in range(3):
+            app.post_message(events.Key("enter", None))
+        await until(lambda: app.theme == "light")
+        await pilot.pause()
+        assert isinstance(app.screen_stack[1], Home)

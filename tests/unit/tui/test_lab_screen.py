@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual import events
 from textual.widgets import Static
 
 from content.errors import NetdojoError
@@ -219,6 +220,7 @@ async def test_stopping_on_leaving(app: Any, session: Any, until: Any) -> None:
         await until(lambda: isinstance(app.screen, Choice))
         await pilot.press("s")
         await until(lambda: "stop" in session.calls)
+        await until(lambda: isinstance(app.screen, Home))
 
 
 async def test_views_at_80_columns(app: Any, until: Any) -> None:
@@ -346,3 +348,20 @@ async def test_a_lab_that_cannot_be_opened_is_said(app: Any, services: Any) -> N
         await pilot.pause()
         assert isinstance(app.screen, Home)
         assert any("this lab needs kind" in note.message for note in app._notifications)
+
+
+async def test_escape_pressed_too_quickly_asks_once(app: Any, session: Any, until: Any) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await observed(app, until)
+        for _ in range(3):
+            app.post_message(events.Key("escape", None))
+        await pilot.pause()
+        assert sum(isinstance(screen, Choice) for screen in app.screen_stack) <= 1
+        if not isinstance(app.screen, Choice):
+            await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, Choice))
+        for _ in range(3):
+            app.post_message(events.Key("s", None))
+        await until(lambda: isinstance(app.screen, Home))
+        await until(lambda: "stop" in session.calls)
+        assert len(app.screen_stack) == 2
