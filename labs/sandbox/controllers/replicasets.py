@@ -21,6 +21,7 @@ def reconcile(context: Context) -> None:
 
 def _one(context: Context, replica_set: Manifest) -> None:
     _adopt(context, replica_set)
+    _release(context, replica_set)
     pods = active(context.owned(PODS, replica_set))
     spec, name = replica_set["spec"], replica_set["metadata"]["name"]
     missing = spec["replicas"] - len(pods)
@@ -58,3 +59,16 @@ def _adopt(context: Context, replica_set: Manifest) -> None:
         if not controller(pod) and matches(replica_set["spec"]["selector"], labels):
             owners = [*pod["metadata"].get("ownerReferences", ()), reference(replica_set)]
             context.store.put("pods", {**pod, "metadata": {**pod["metadata"], "ownerReferences": owners}})
+
+
+def _release(context: Context, replica_set: Manifest) -> None:
+    """Pods that fit no more go on without it: so a pod is taken out of service to be looked at."""
+    uid = replica_set["metadata"]["uid"]
+    for pod in active(context.owned(PODS, replica_set)):
+        metadata = pod["metadata"]
+        if matches(replica_set["spec"]["selector"], metadata.get("labels", {})):
+            continue
+        kept = {key: value for key, value in metadata.items() if key != "ownerReferences"}
+        if owners := [owner for owner in metadata["ownerReferences"] if owner["uid"] != uid]:
+            kept["ownerReferences"] = owners
+        context.store.put("pods", {**pod, "metadata": kept})
