@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from grader.errors import InfrastructureError
 from grader.ports import Capabilities
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+settings.register_profile("netdojo", deadline=None)  # a law holds or not, however busy the machine is
+settings.load_profile("netdojo")
 GROUPS = ("root", "netns", "kubectl", "corpora", "docker", "kind")
 
 
