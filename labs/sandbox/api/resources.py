@@ -100,8 +100,11 @@ class Resources:
         kind.default(made)
         errors = self._check(kind, made)
         self._refuse_in_ended_namespace(kind, namespace, metadata)
-        if self.store.get(kind.resource, namespace, metadata["name"]) is not None:
-            raise status.already_exists(kind.resource, metadata["name"])
+        now = self.store.get(kind.resource, namespace, metadata["name"])
+        if now is not None:
+            raise status.already_exists(
+                kind.resource, metadata["name"], ends=bool(now["metadata"].get("deletionTimestamp"))
+            )
         if kind.resource == "services":
             self.allocator.fill(made, errors)
             errors.raise_for(kind.kind, kind.group, metadata.get("name", ""))

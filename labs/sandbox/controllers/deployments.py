@@ -28,7 +28,7 @@ def reconcile(context: Context) -> None:
 
 def _one(context: Context, deployment: Manifest) -> None:
     spec = deployment["spec"]
-    sets = context.owned(REPLICA_SETS, deployment)
+    sets = context.claim(REPLICA_SETS, deployment)
     current = next((item for item in sets if _template(item) == spec["template"]), None)
     if not spec.get("paused"):
         current = _create(context, deployment, sets) if current is None else _newest(context, deployment, current, sets)

@@ -125,6 +125,40 @@ def test_a_pod_that_fits_is_adopted(cluster: Any) -> None:
     assert len(cluster.pods()) == 2
 
 
+def test_a_pod_that_is_relabelled_is_let_go_and_replaced(cluster: Any) -> None:
+    cluster.apply(workload(replicas=2))
+    pod = cluster.pods()[0]
+    labels = {**pod["metadata"]["labels"], "app": "out"}
+    cluster.store.put("pods", {**pod, "metadata": {**pod["metadata"], "labels": labels}})
+    cluster.settle()
+    assert len(cluster.pods()) == 3
+    assert "ownerReferences" not in cluster.store.get("pods", "shop", pod["metadata"]["name"])["metadata"]
+
+
+def test_a_deployment_takes_back_what_an_earlier_one_left(cluster: Any) -> None:
+    cluster.apply(workload(replicas=2))
+    before = {pod["metadata"]["uid"] for pod in cluster.pods()}
+    how = deletion.Deletion(propagation="Orphan")
+    deletion.delete(cluster.resources, kinds.BY_RESOURCE["deployments.apps"], "shop", "web", how)
+    cluster.settle()
+    cluster.apply(workload(replicas=2))
+    assert {pod["metadata"]["uid"] for pod in cluster.pods()} == before
+    assert len(cluster.names("replicasets.apps")) == 1
+
+
+def test_what_the_api_refuses_a_controller_stops_nobody_else(cluster: Any) -> None:
+    cluster.apply(workload("ReplicaSet", "other", replicas=0))
+    taken = cluster.store.get("replicasets.apps", "shop", "other")
+    cluster.apply(workload(replicas=1))
+    mine = cluster.names("replicasets.apps")[-1]
+    cluster.delete("Deployment", "web")
+    metadata = {**taken["metadata"], "name": mine, "uid": "another", "ownerReferences": []}
+    cluster.store.put("replicasets.apps", {**taken, "metadata": metadata})
+    cluster.apply(workload(replicas=1))
+    cluster.apply(workload(name="good", replicas=1))
+    assert [pod["metadata"]["labels"]["app"] for pod in cluster.pods()] == ["good"]
+
+
 def test_a_stateful_set_numbers_its_pods_and_replaces_them_from_the_last(cluster: Any) -> None:
     body = workload("StatefulSet", "db", replicas=3, serviceName="db")
     status = cluster.apply(body)["status"]
@@ -189,7 +223,8 @@ def test_endpoints_follow_pods_and_named_ports(cluster: Any, target: Any, port: 
     cluster.apply(service(target=target))
     (found,) = cluster.store.list(SLICES, "shop")
     if port is None:
-        assert found["endpoints"] == []
+        assert found["ports"] == []
+        assert cluster.store.get("endpoints", "shop", "web").get("subsets") is None
         return
     assert [item["port"] for item in found["ports"]] == [port]
     addresses = sorted(address for endpoint in found["endpoints"] for address in endpoint["addresses"])
