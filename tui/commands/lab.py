@@ -171,12 +171,14 @@ def matrix(name: str, backend: str, output: str) -> None:
 @on_option
 def hint(name: str, task: str, backend: str) -> None:
     """Show the next hint of TASK (or of the first task with one left); it may cost points."""
+    from tui.output.terminal import terminal_width, wrap
+
     session = _session(name, backend)
     tasks = [task] if task else [item.id for item in session.lab.spec.tasks]
     for candidate in tasks:
         if taken := session.take_hint(candidate):
             cost = f" (costs {taken.cost})" if taken.cost else ""
-            click.echo(f"{candidate}{cost}: {taken.text.strip()}")
+            click.echo("\n".join(wrap(f"{candidate}{cost}: {taken.text}", terminal_width(), "")))
             return
     click.echo("There are no more hints. netdojo lab solution shows the whole answer.", err=True)
 
