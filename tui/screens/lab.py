@@ -267,7 +267,7 @@ class LabScreen(Screen[None]):
         task = self.query_one(TaskList).current
         taken = len(self.session.hints(task.id))
         if taken >= len(task.hints):
-            self.notify(f"no more hints for: {task.title}")
+            self.notify(f"no more hints for: {task.title}", markup=False)
             return
         cost = task.hints[taken].cost
         if not cost:
@@ -422,7 +422,7 @@ class LabScreen(Screen[None]):
 
     @on(Terminal.Unable)
     def _no_shell(self, message: Terminal.Unable) -> None:
-        self.notify(f"no shell: {message.reason}. The editor (e) works without it.", severity="error")
+        self.notify(f"no shell: {message.reason}. The editor (e) works without it.", severity="error", markup=False)
 
     # --- leaving ---
 
