@@ -75,6 +75,7 @@ async def test_the_program_knows_its_size_and_is_told_of_a_new_one(tmp_path: Pat
         app.terminal._type("stty size; tty >/dev/null && echo on a $TERM\n")
         await until(lambda: "12 60" in app.terminal.text and "on a xterm-256color" in app.terminal.text)
         await pilot.resize_terminal(41, 9)
+        await until(lambda: app.terminal._emulator.screen.columns == 41)
         app.terminal._type("clear; stty size\n")
         await until(lambda: "9 41" in app.terminal.text)
 
@@ -84,7 +85,11 @@ async def test_ctrl_c_interrupts_and_job_control_works(tmp_path: Path, until: An
     async with app.run_test(size=(60, 12)) as pilot:
         app.start(tmp_path, "bash", "--norc", "-i")
         await until(lambda: "ready$" in app.terminal.text)
-        app.terminal._type("trap 'echo caught' INT; (echo begun; exec sleep 60); echo status $?\n")
+        # One program that says when it can be interrupted: a shell between two commands may miss a signal.
+        program = (
+            f"""{sys.executable} -c 'import signal; signal.signal(2, signal.SIG_DFL); print("be" "gun"); input()'"""
+        )
+        app.terminal._type(f"trap 'echo caught' INT; {program}; echo status $?\n")
         await until(lambda: "\nbegun" in app.terminal.text)
         await pilot.press("ctrl+c")
         await until(lambda: "ready$" in app.terminal.text.rpartition("begun")[2])
@@ -188,6 +193,14 @@ async def test_closing_the_app_ends_the_shell_and_its_children(tmp_path: Path, u
         await until(lambda: "begun" in app.terminal.text)
     pid = int((tmp_path / "pid").read_text())
     await until(lambda: not alive(pid))
+
+
+async def test_closing_the_app_ends_a_program_that_let_go_of_its_terminal(tmp_path: Path, until: Any) -> None:
+    app = Host()
+    async with app.run_test(size=(60, 12)):
+        app.start(tmp_path, "sh", "-c", "echo $$ > pid; exec </dev/null >/dev/null 2>&1; exec sleep 600")
+        await until(lambda: app.terminal._child is not None and app.terminal._child._waiting is not None)
+    await until(lambda: not alive(int((tmp_path / "pid").read_text())))
 
 
 def alive(pid: int) -> bool:
