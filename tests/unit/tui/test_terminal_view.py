@@ -198,7 +198,7 @@ async def test_closing_the_app_ends_the_shell_and_its_children(tmp_path: Path, u
 async def test_closing_the_app_ends_a_program_that_let_go_of_its_terminal(tmp_path: Path, until: Any) -> None:
     app = Host()
     async with app.run_test(size=(60, 12)):
-        app.start(tmp_path, "sh", "-c", "echo $$ > pid; exec </dev/null >/dev/null 2>&1; exec sleep 600")
+        app.start(tmp_path, "sh", "-c", "trap '' HUP; echo $$ > pid; exec </dev/null >/dev/null 2>&1; exec sleep 600")
         await until(lambda: app.terminal._child is not None and app.terminal._child._waiting is not None)
     await until(lambda: not alive(int((tmp_path / "pid").read_text())))
 
