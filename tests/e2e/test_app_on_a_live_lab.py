@@ -47,7 +47,8 @@ class Terminal:
         self.emulator = Emulator(columns, lines, lambda answer: self.child.write(answer.encode()))
         self.statuses: list[int] = []
         self.environment = {**os.environ, "NETDOJO_HOME": str(home), "TERM": "xterm-256color", "HOME": str(home)}
-        self.environment.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # the last two would win over the terminal's own size
+            self.environment.pop(name, None)
         self.folder = home
         self.child: Child
 

@@ -183,7 +183,7 @@ def test_nothing_is_read_ahead(isolate: Callable[..., Any], pair: Callable[..., 
         return code, before, count()
 
     code, before, after = isolate(scenario)
-    assert code == 137
+    assert code in (137, 141)  # killed, or told first that nobody reads any more (128 + SIGPIPE)
     assert after <= before
 
 
