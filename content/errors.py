@@ -11,6 +11,7 @@ A wrong answer is not an error: it is a `grader.report.Report`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ class Defect:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else f"{self.file}"
-        return f"{where}: {self.cause}" + (f" ({self.remedy})" if self.remedy else "")
+        return printable(f"{where}: {self.cause}" + (f" ({self.remedy})" if self.remedy else ""))
 
 
 class BrokenContentError(NetdojoError):
@@ -60,3 +61,12 @@ class BrokenContentError(NetdojoError):
     def __init__(self, defects: Iterable[Defect]) -> None:
         self.defects = tuple(defects)
         super().__init__("\n".join(str(defect) for defect in self.defects))
+
+
+def printable(text: str) -> str:
+    """A stranger's text, fit for a terminal: what would control it, or turn its writing, is a replacement sign."""
+    return _CONTROLS.sub("\ufffd", text)
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1 but for the tab and the end of a line; Unicode's bidirectional embeddings, overrides and isolates."""

@@ -20,9 +20,14 @@ Path = tuple[str | int, ...]
 """A path of keys and indexes inside of lab.yaml."""
 
 
-def check_lab(lab: Lab) -> Iterator[Defect]:
-    """Find what is wrong with a lab as a whole."""
-    check = _Check(lab)
+def check_lab(lab: Lab, *, complete: bool = True) -> Iterator[Defect]:
+    """Find what is wrong with a lab as a whole.
+
+    Args:
+        lab: as loaded.
+        complete: False when some of its start manifests could not be read: what they hold is not missed then.
+    """
+    check = _Check(lab, complete=complete)
     seen: set[str] = set()
     for index, task in enumerate(lab.spec.tasks):
         at: Path = ("tasks", index)
@@ -37,8 +42,9 @@ def check_lab(lab: Lab) -> Iterator[Defect]:
 
 
 class _Check:
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, complete: bool) -> None:
         self._lab = lab
+        self._complete = complete
         self._file = lab.folder / "lab.yaml"
         self._text = read_text(self._file, LAB_FILE)
         self._workloads = Workloads.of(lab)
@@ -105,7 +111,7 @@ class _Check:
         if key in seen:
             yield Defect(manifest.path, line, f"{key[0]} {key[2]} is given twice", "keep one: the second replaces it")
         seen.add(key)
-        if isinstance(namespace, str) and namespace not in known:
+        if self._complete and isinstance(namespace, str) and namespace not in known:
             cause = f"the namespace {namespace} is not made by the start manifests"
             yield Defect(manifest.path, line, cause, suggestion(namespace, known))
 
@@ -145,5 +151,5 @@ class _Check:
                     yield self.defect((*at, index), cause, remedy)
 
     def _unknown(self, name: Name) -> Iterator[tuple[str, str]]:
-        if name != ANY and not self._workloads.knows(name):
+        if self._complete and name != ANY and not self._workloads.knows(name):
             yield f"there is no workload {name}", suggestion(str(name), self._workloads.names)

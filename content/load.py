@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from content.errors import BrokenContentError, Defect, UsageError
+from content.errors import BrokenContentError, Defect, UsageError, printable
 from content.model import (
     Chapter,
     ChapterSpec,
@@ -68,7 +68,7 @@ def shipped_courses() -> tuple[Course, ...]:
 
 
 def lab_folders(root: Path = SHIPPED) -> dict[str, tuple[Path, int]]:
-    """Return the folder and the chapter's number of every lab below a folder of courses, without reading any."""
+    """Return the folder and the chapter's number of every lab below a folder of courses, by id, without reading any."""
     chapters = sorted(root.glob("*/*/chapter.yaml"))
     return {
         file.parent.name: (file.parent, int(numbered.group(1)))
@@ -249,9 +249,16 @@ class Loader:
             self._defect(file, "this is not a file", "")
         else:
             try:
-                return read_text(file, LAB_FILE).replace("\r\n", "\n")
+                text = read_text(file, LAB_FILE).replace("\r\n", "\n")
             except BrokenContentError as error:
                 self.defects.extend(error.defects)
+                return None
+            shown = printable(text)
+            if shown == text:
+                return text
+            at = next(n for n, (one, other) in enumerate(zip(text, shown, strict=True)) if one != other)
+            cause = f"the character U+{ord(text[at]):04X} would control the terminal that shows it"
+            self._defect(file, cause, "remove it", text.count("\n", 0, at) + 1)
         return None
 
     def _defect(self, file: Path, cause: str, remedy: str, line: int = 0) -> None:

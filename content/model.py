@@ -8,7 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from content.errors import printable
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A name that is safe as a folder, a namespace and a command-line argument."""
@@ -22,6 +25,14 @@ class Model(BaseModel):
     """Frozen, and strict about unknown fields: a typing error in a lab is a defect, not a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @field_validator("*")
+    @classmethod
+    def _shown_on_terminals(cls, value: object) -> object:
+        """Texts are shown as they are, so escape sequences, which YAML can write, are no part of one."""
+        if isinstance(value, str) and printable(value) != value:
+            raise PydanticCustomError("control_character", "control characters")
+        return value
 
 
 class Topology(Model):

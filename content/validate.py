@@ -15,10 +15,10 @@ from content.load import Loader
 from content.yamlio import LAB_FILE, line_of, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from content.model import Chapter, Course, Lesson, Question
+    from content.model import Chapter, Course, Lab, Lesson, Question
 
 WIDEST = 56
 """Columns of a diagram or listing: it must fit beside the matrix on a terminal of 120, and alone on one of 60."""
@@ -36,14 +36,13 @@ def lint(folder: Path) -> tuple[Defect, ...]:
     found: list[Defect] = []
     if (folder / "course.yaml").exists():
         if course := loader.course():
-            found.extend(_course(course))
+            found.extend(_course(course, loader.defects))
     elif (folder / "chapter.yaml").exists():
         if chapter := loader.chapter(folder):
-            found.extend(_chapter(chapter, folder))
+            found.extend(_chapter(chapter, folder, loader.defects))
     elif (folder / "lab.yaml").exists():
         if lab := loader.lab(folder):
-            found.extend(check_lab(lab))
-            found.extend(_widths(folder / "instructions.md", lab.instructions))
+            found.extend(_lab(lab, loader.defects))
     else:
         raise UsageError(
             f"{folder} holds no course.yaml, chapter.yaml or lab.yaml",
@@ -52,7 +51,7 @@ def lint(folder: Path) -> tuple[Defect, ...]:
     return tuple(sorted([*loader.defects, *found], key=lambda defect: (str(defect.file), defect.line)))
 
 
-def _course(course: Course) -> Iterator[Defect]:
+def _course(course: Course, unread: Sequence[Defect]) -> Iterator[Defect]:
     numbers: dict[int, Path] = {}
     labs: dict[str, Path] = {}
     for chapter in course.chapters:
@@ -63,10 +62,10 @@ def _course(course: Course) -> Iterator[Defect]:
             if other := labs.get(lab.id):
                 yield Defect(lab.folder, 0, f"there is another lab {lab.id} in {other}", "name it otherwise")
             labs[lab.id] = lab.folder
-        yield from _chapter(chapter, course.folder)
+        yield from _chapter(chapter, course.folder, unread)
 
 
-def _chapter(chapter: Chapter, root: Path) -> Iterator[Defect]:
+def _chapter(chapter: Chapter, root: Path, unread: Sequence[Defect]) -> Iterator[Defect]:
     lessons: dict[str, Path] = {}
     for lesson in chapter.lessons:
         if other := lessons.get(lesson.id):
@@ -74,11 +73,16 @@ def _chapter(chapter: Chapter, root: Path) -> Iterator[Defect]:
         lessons[lesson.id] = lesson.path
         yield from _lesson(lesson, root)
     for lab in chapter.labs:
-        yield from check_lab(lab)
-        yield from _widths(lab.folder / "instructions.md", lab.instructions)
+        yield from _lab(lab, unread)
     if chapter.quiz:
         file = chapter.folder / "quiz.yaml"
         yield from _quiz(file, read_text(file, LAB_FILE), chapter.quiz.questions)
+
+
+def _lab(lab: Lab, unread: Sequence[Defect]) -> Iterator[Defect]:
+    start = lab.folder / "start"
+    yield from check_lab(lab, complete=not any(defect.file.is_relative_to(start) for defect in unread))
+    yield from _widths(lab.folder / "instructions.md", lab.instructions)
 
 
 def _lesson(lesson: Lesson, root: Path) -> Iterator[Defect]:

@@ -62,6 +62,8 @@ def _say(  # noqa: PLR0911 - one return for each kind of error reads as the tabl
                 f"{where}: {found} is too {'small' if least else 'large'}",
                 f"at {'least' if least else 'most'} {limit}",
             )
+        case "control_character":
+            return f"{where}: {found} has control characters", "write plain text: it is shown on terminals"
         case "too_short" | "string_too_short":
             return f"{where}: too few", f"at least {context.get('min_length')}"
         case "too_long" | "string_too_long":

@@ -143,11 +143,3 @@ class Cluster(Protocol):
     async def exec(self, pod: str, argv: Sequence[str], *, stdin: str = "", seconds: float = 30.0) -> Execution:
         """Run a command inside a pod (namespace/name)."""
         ...
-
-
-class Clock(Protocol):
-    """Time, so that tests own it."""
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        ...

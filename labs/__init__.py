@@ -6,6 +6,7 @@ Map of the package:
 - `registry`   backends by name, imported only when used
 - `store`      where labs live on disk: one folder a lab; `locks` between processes
 - `kubectl`    finds a kubectl, and runs it on a lab
+- `located`    where an object that the cluster refused stands: file and line
 - `session`    start, check, hint, reset, stop: everything the app and the commands do with a lab
 - `progress`   what the learner has done, in SQLite
 - `author`     proofs that a lab works: start fails, solution passes, mistakes fail where they say

@@ -48,7 +48,7 @@ async def prove(session: LabSession, rounds: int, progress: Callable[[str], None
                 await session.start(lambda _phase: None)
                 cluster = await session.cluster()
                 await cluster.apply(in_namespace(objects, session.lab.spec.namespace))
-                claims.append(await _claim(session.lab, cluster, name, number))
+                claims.append(await examine(session.lab, cluster, name, number))
     finally:
         await session.stop()
     return claims
@@ -62,7 +62,8 @@ def answers(lab: Lab) -> Iterator[tuple[str, tuple[Manifest, ...]]]:
         yield name, objects_of(manifests)
 
 
-async def _claim(lab: Lab, cluster: Cluster, name: str, number: int) -> Claim:
+async def examine(lab: Lab, cluster: Cluster, name: str, number: int) -> Claim:
+    """Compare what the traffic is, with an answer in place, with what the lab claims of that answer."""
     report = await grade(lab, cluster, explain=False)
     snapshot = await cluster.snapshot()
 

@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
@@ -54,24 +55,35 @@ class LabProgress:
 
 
 class ProgressStore:
-    """Opened once per front end. Safe for several processes at once (WAL).
+    """Opened once per front end, when it is first asked: what needs no progress (stopping a lab) works on a full disk.
+
+    Safe for several processes at once (WAL).
 
     Args:
         path: the file; made with its folder when it is not there.
         now: seconds since the epoch.
-
-    Attributes:
-        notice: what the user should know about the file, such as that a broken one was moved aside; mostly empty.
+        tell: called with the notice when there is one, at the moment it arises.
 
     Every method raises InfrastructureError when the disk is full, the file cannot be written, or it was made by a newer
     netdojo; what was recorded before stays.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, *, now: Callable[[], float] = time.time, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.path = path
-        self.notice = ""
+        self._tell = tell
+        self._notice = ""
         self._now = now
-        self._connection = self._open()
+
+    @property
+    def notice(self) -> str:
+        """What the user should know about the file, such as that a broken one was moved aside; mostly empty."""
+        return self._notice if self._connection else ""
+
+    @cached_property
+    def _connection(self) -> sqlite3.Connection:
+        return self._open()
 
     def lab(self, lab: str) -> LabProgress:
         """What is known of a lab."""
@@ -130,8 +142,9 @@ class ProgressStore:
             self._connection.execute("INSERT OR IGNORE INTO lesson (id, read) VALUES (?, ?)", (lesson, self._now()))
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, if it was opened."""
+        if "_connection" in self.__dict__:
+            self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
         """Open the file, mend its schema; a file that is not ours is kept under another name and a new one is begun."""
@@ -139,7 +152,8 @@ class ProgressStore:
             return self._connect()
         except _ForeignFileError as error:
             kept = self._move_aside()
-            self.notice = f"{self.path} {error}; it was kept as {kept.name}, and progress begins anew"
+            self._notice = f"{self.path} {error}; it was kept as {kept.name}, and progress begins anew"
+            self._tell(self._notice)
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
@@ -201,7 +215,7 @@ class ProgressStore:
         except (sqlite3.Error, OSError) as error:
             raise InfrastructureError(
                 f"progress could not be {what} ({self.path}): {error}",
-                remedy="free some space or mend the file's permissions; what was kept before is still there",
+                remedy="free some space, permit writing there or set NETDOJO_HOME; what was kept before is still there",
             ) from error
 
 

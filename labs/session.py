@@ -5,7 +5,6 @@ Both front ends call this and nothing below it.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from content.yamlio import read_manifests
 from grader.errors import InfrastructureError
 from labs import kubectl
 from labs.base import Phase, Request
+from labs.located import locate, places
+from labs.store import LAB_POINTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +54,7 @@ class LabSession:
         backend: where it runs.
         folder: the cluster's own folder on disk.
         work: the learner's own folder for this lab; never deleted by netdojo, `reset` included.
-        progress: where results are kept; None for runs that do not count (a demo, a proof).
+        progress: where results are kept; None for runs that do not count (a demo, a proof) and make no work folder.
         name: the cluster's name, when it is not the lab's.
     """
 
@@ -90,11 +91,16 @@ class LabSession:
             self.name,
             self.lab.spec.topology,
             objects_of(self.lab.start),
+            self.lab.spec.topology.hosts,
             namespace=self.lab.spec.namespace,
             transient=self.progress is None,
         )
-        running = await self.backend.start(request, self.folder, progress)
-        self._make_work_folder()
+        try:
+            running = await self.backend.start(request, self.folder, progress)
+        except BrokenContentError as error:
+            raise locate(error, places(self.lab.start)) from error
+        if self.progress is not None:
+            self._make_work_folder()
         return running
 
     def _make_work_folder(self) -> None:
@@ -105,7 +111,9 @@ class LabSession:
             for manifest in self.lab.start:
                 target = start / manifest.path.name
                 if not target.exists():
-                    shutil.copyfile(manifest.path, target)
+                    target.write_text(manifest.text, encoding="utf-8")  # as it was read, whatever the file is now
+            if not self.lab.chapter:  # it comes from a folder of the user's: later commands find it by its id
+                (self.work / LAB_POINTER).write_text(str(self.lab.folder.resolve()), encoding="utf-8")
         except OSError as error:
             raise InfrastructureError(
                 f"the work folder {self.work} cannot be written: {error.strerror or error}",
@@ -125,12 +133,24 @@ class LabSession:
 
     async def check(self) -> Report:
         """Grade by traffic now; progress is recorded."""
+        report = await self.grade()
+        self.record(report)
+        return report
+
+    async def grade(self) -> Report:
+        """Grade by traffic now, and record nothing."""
         from grader.grade import grade
 
-        report = await grade(self.lab, await self.cluster(), hint_cost=self.hint_cost())
+        return await grade(self.lab, await self.cluster(), hint_cost=self.hint_cost())
+
+    def record(self, report: Report) -> None:
+        """Keep a grading, where it counts.
+
+        Raises:
+            InfrastructureError: it cannot be written; what was kept before is still there.
+        """
         if self.progress is not None:
             self.progress.record(report)
-        return report
 
     async def matrix(self) -> tuple[Cell, ...]:
         """The whole matrix as it is now, each cell with what the tasks together expect (`ANY`: nothing)."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from grader.errors import InfrastructureError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LAB_POINTER = ".lab"
+"""In the work folder of a lab that is not shipped: where its own folder is."""
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -48,13 +51,18 @@ def folders() -> Folders:
     )
 
 
+def is_cluster_name(name: str) -> bool:
+    """Tell whether a cluster may have this name: a DNS label."""
+    return bool(_SLUG.fullmatch(name))
+
+
 def cluster_folder(name: str) -> Path:
     """The folder of the cluster of this name; it is not made.
 
     Raises:
         UsageError: the name could leave the folder or is no DNS label.
     """
-    if not _SLUG.fullmatch(name):
+    if not is_cluster_name(name):
         raise UsageError(
             f"{name!r} is no name for a cluster",
             remedy="use lower-case letters, digits and dashes, at most 63 characters",
@@ -68,7 +76,18 @@ def cluster_names() -> tuple[str, ...]:
         found = sorted(path.name for path in (folders().state / "clusters").iterdir() if path.is_dir())
     except OSError:
         return ()
-    return tuple(name for name in found if _SLUG.fullmatch(name))
+    return tuple(name for name in found if is_cluster_name(name))
+
+
+def started_from(lab: str) -> Path | None:
+    """The folder from which a lab that is not shipped was started last; None when there was none or it is gone."""
+    if not _SLUG.fullmatch(lab):
+        return None
+    try:
+        folder = Path((folders().data / "work" / lab / LAB_POINTER).read_text(encoding="utf-8"))
+        return folder if (folder / "lab.yaml").is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 @contextlib.contextmanager
@@ -97,7 +116,9 @@ def make_private(folder: Path) -> None:
     with explained("make the folder", folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.name == "posix":
-            found = folder.stat()
+            found = folder.lstat()
+            if stat.S_ISLNK(found.st_mode):  # what is at its end may be anything, and is not to be closed to others
+                raise PermissionError(1, "it is a link to another folder")
             if found.st_uid != os.geteuid():
                 raise PermissionError(1, "it belongs to another user")
             if found.st_mode & 0o077:

@@ -5,20 +5,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
+import secrets
+import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
+
+from grader.errors import InfrastructureError
+from grader.ports import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+settings.register_profile("netdojo", deadline=None)  # a law holds or not, however busy the machine is
+settings.load_profile("netdojo")
 GROUPS = ("root", "netns", "kubectl", "corpora", "docker", "kind")
 
 
@@ -130,3 +141,168 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("NETDOJO_HOME", str(folder))
     return folder
+
+
+class RecordingRuntime:
+    """A runtime that carries nothing and remembers what it was told; commands are a small set of imitations."""
+
+    def __init__(self, families: tuple[int, ...] = (4, 6)) -> None:
+        self.families = families
+        self.nodes: list[Any] = []
+        self.hosts: list[Any] = []
+        self.pods: dict[str, Any] = {}
+        self.programs: list[Sequence[dict[str, Any]]] = []
+        self.lines: dict[str, list[str]] = {}
+        self.refuse = ""
+        """The name of a pod that cannot be started."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities("sandbox", "recording", simulated=True, families=self.families)
+
+    def add_node(self, node: Any) -> None:
+        self.nodes.append(node)
+
+    def add_host(self, host: Any) -> None:
+        self.hosts.append(host)
+
+    def start_pod(self, pod: Any) -> None:
+        if self.refuse and pod.name.startswith(self.refuse):
+            raise InfrastructureError("the kernel has no room")
+        self.pods[pod.uid] = pod
+
+    def stop_pod(self, uid: str) -> None:
+        self.pods.pop(uid, None)
+
+    def program(self, objects: Sequence[dict[str, Any]]) -> None:
+        self.programs.append(objects)
+
+    def allowed_until_programmed(self) -> bool:
+        return False
+
+    async def probe(self, probes: Sequence[Any]) -> tuple[Any, ...]:
+        del probes
+        return ()
+
+    async def prove_enforcement(self) -> None:
+        return None
+
+    async def exec(self, uid: str, container: str, argv: Sequence[str], *, tty: bool = False) -> ImitatedCommand:
+        del container, tty
+        if argv[0] == "impossible":
+            raise InfrastructureError("no command runs here", remedy="run it elsewhere")
+        return ImitatedCommand(self.pods[uid].name, list(argv))
+
+    def logs(self, uid: str, container: str) -> Sequence[str]:
+        return self.lines.get(f"{self.pods[uid].name}/{container}", [])
+
+    def close(self) -> None:
+        self.pods.clear()
+
+
+class ImitatedCommand:
+    """`hostname`, `echo WORDS`, `warn WORDS` (to standard error), `exit N`, `cat`."""
+
+    def __init__(self, pod: str, argv: list[str]) -> None:
+        self._pod = pod
+        self._argv = argv
+        self._input: asyncio.Queue[bytes] = asyncio.Queue()
+        self.killed = False
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        command, *words = self._argv
+        if command == "cat":
+            while data := await self._input.get():
+                yield 1, data
+        elif command != "exit":
+            text = self._pod if command == "hostname" else " ".join(words)
+            yield (2 if command == "warn" else 1), f"{text}\n".encode()
+
+    async def write(self, data: bytes) -> None:
+        self._input.put_nowait(data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        del columns, rows
+
+    async def wait(self) -> int:
+        return int(self._argv[1]) if self._argv[0] == "exit" else 0
+
+    def kill(self) -> None:
+        self.killed = True
+        self._input.put_nowait(b"")
+
+
+@dataclass
+class KubeApi:
+    """A cluster without a dataplane behind the real API server, in a thread of its own."""
+
+    kubectl: Path
+    kubeconfig: Path
+    port: int
+    token: str
+    store: Any
+    runtime: RecordingRuntime
+    folder: Path
+
+    def run(self, *arguments: str, stdin: str = "", seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "KUBECONFIG": str(self.kubeconfig),
+            "TZ": "UTC",
+        }
+        return subprocess.run(
+            [self.kubectl, *arguments],
+            input=stdin,
+            env=variables,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def recording_runtime() -> type[RecordingRuntime]:
+    return RecordingRuntime
+
+
+@pytest.fixture(scope="module")
+def kube_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
+    from labs import kubectl
+    from labs.sandbox.api.kubeconfig import write_kubeconfig
+    from labs.sandbox.api.server import Api
+    from labs.sandbox.controllers import Controllers, Topology
+    from labs.sandbox.store import Store
+
+    found = kubectl.find()
+    if found is None:
+        pytest.skip("kubectl: kubectl was not found")
+    folder, token = tmp_path_factory.mktemp("kube"), secrets.token_urlsafe(24)
+    store, runtime = Store(), RecordingRuntime((4,))
+    sock = socket.create_server(("127.0.0.1", 0))
+    loop = asyncio.new_event_loop()
+    api: list[Any] = []
+
+    async def start() -> None:
+        controllers = Controllers(store, runtime, Topology(nodes=2, families=(4,)))
+        await controllers.settle()
+        api.append(Api(store, controllers, runtime, token=token))
+        await api[0].serve(sock)
+
+    loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    port = sock.getsockname()[1]
+    write_kubeconfig(folder / "kubeconfig", port=port, token=token)
+    yield KubeApi(found, folder / "kubeconfig", port, token, store, runtime, folder)
+    asyncio.run_coroutine_threadsafe(api[0].close(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()

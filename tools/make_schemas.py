@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, not part of a package
 """Make the field tables of the sandbox's Kubernetes API: `labs/sandbox/api/data/{fields,texts}.json.gz`.
 
 Run by hand when the Kubernetes version changes, in an environment that has the package `kubernetes_validate`
@@ -6,8 +7,8 @@ Run by hand when the Kubernetes version changes, in an environment that has the 
     python tools/make_schemas.py FACTS
 
 FACTS is what `tools/fieldfacts` printed. A field is one string: its type, then what merging needs to know.
-`[]@core.v1.Container +key=name +map=name #2` is a list of containers, merged by name, field 2 in protobuf. `+omit`: zero
-is the same as absent. A trailing `!` marks a field that is always there when its type is.
+`[]@core.v1.Container +key=name +map=name #2` is a list of containers, merged by name, field 2 in protobuf. `+omit`:
+zero is the same as absent. A trailing `!` marks a field that is always there when its type is.
 """
 
 from __future__ import annotations
@@ -85,20 +86,15 @@ def plain(schema: dict[str, Any], found: set[str]) -> str:
         found.add(name)
         return "@" + short(name)
     kind = schema.get("type", "any")
-    kind = next((k for k in kind if k != "null"), "any") if isinstance(kind, list) else kind
+    kind = str(next((k for k in kind if k != "null"), "any") if isinstance(kind, list) else kind)
     if kind == "array":
         return "[]" + plain(schema.get("items", {}), found)
     if kind == "object":
         return "{}" + plain(schema["additionalProperties"], found) if "additionalProperties" in schema else "any"
-    if kind == "integer":
-        return str(schema.get("format", "int32"))
-    if kind == "number":
-        return "double"
-    if kind == "boolean":
-        return "bool"
+    detailed = {"integer": schema.get("format", "int32"), "number": "double", "boolean": "bool"}
     if kind == "string" and schema.get("format") == "byte":
         return "bytes"
-    return str(kind)
+    return str(detailed.get(kind, kind))
 
 
 def field(schema: dict[str, Any], found: set[str], fact: list[str], *, required: bool) -> str:
@@ -128,13 +124,13 @@ def go_words(fact: list[str]) -> list[str]:
 
 
 def of_type(facts: dict[str, dict[str, list[str]]], name: str) -> dict[str, list[str]]:
-    """The facts of a type's fields. What JSON shows inline is a message of its own in protobuf: its number has a dot."""
+    """The facts of a type's fields; the number of one in a message that JSON shows inline has a dot."""
     made: dict[str, list[str]] = {}
     for key, fact in facts.get(name, {}).items():
         if "i" not in fact[1] or not fact[2].startswith("v1."):
             made[key] = fact
             continue
-        inner = f"{name.split('.')[0]}.{fact[2]}"
+        inner = f"{name.split('.', 1)[0]}.{fact[2]}"
         made |= {k: [f"{fact[0]}.{f[0]}", *f[1:]] for k, f in facts[inner].items()}
     return made
 

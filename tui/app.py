@@ -16,33 +16,35 @@ from textual import on
 from textual.app import App
 from textual.binding import Binding
 
-from content.errors import NetdojoError
 from tui.course_map import Entry, after, entries
-from tui.palette import Command, Commands
-from tui.screens.help import EVERYWHERE, Page
+from tui.notices import telling
+from tui.palette import Command, Commands, Palette
 from tui.screens.home import Home
-from tui.screens.lab import LabScreen
 from tui.screens.lab_leave import LeaveMemory
-from tui.screens.lab_setup import LabFinished, LabLeft, LabSetup
-from tui.screens.lesson import LessonScreen
-from tui.screens.quiz import QuizScreen
-from tui.screens.report import ReportScreen
 from tui.themes import DARK, THEMES
-from tui.widgets.terminal.view import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from content.model import Lab
     from labs.session import LabSession
+    from tui.screens.lab import LabScreen
+    from tui.screens.lab_setup import LabFinished, LabLeft
+    from tui.screens.lesson import LessonScreen
+    from tui.screens.quiz import QuizScreen
+    from tui.screens.report import ReportScreen
     from tui.services import Services
+    from tui.widgets.terminal.view import Terminal
 
 SMALLEST = (40, 10)
 """Columns and lines below which nothing useful can be shown."""
 
 
 class NetdojoApp(App[int], inherit_bindings=False):
-    """The app. Ctrl+P, Ctrl+Q and Ctrl+C are left to the shell when that has the focus."""
+    """The app. Ctrl+P, Ctrl+Q and Ctrl+C are left to the shell when that has the focus.
+
+    Screens are imported when they are opened: the course map is painted in half the time.
+    """
 
     TITLE = "netdojo"
     COMMANDS = {Commands}  # noqa: RUF012 - as Textual declares it
@@ -66,7 +68,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
         super().__init__()
         self.services = services
         self._clock = clock
-        self._make_terminal = make_terminal or (lambda: Terminal(id="shell"))
+        self._make_terminal = make_terminal or _terminal
+        self._lab_screen: LabScreen | None = None
         self._open_first = open_lab
         self._leave = LeaveMemory()
         self._quizzes: dict[str, tuple[int, int]] = {}
@@ -87,8 +90,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
             self.open_entry(first)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The palette's key belongs to the shell while that has the focus."""
-        if action == "command_palette" and isinstance(self.focused, Terminal):
+        """The app's keys belong to the shell while that has the focus."""
+        if action in {"command_palette", "help", "quit"} and getattr(self.focused, "takes_all_keys", False):
             return False
         return super().check_action(action, parameters)
 
@@ -107,24 +110,37 @@ class NetdojoApp(App[int], inherit_bindings=False):
     def use_theme(self, name: str) -> None:
         """Change the colours and keep them."""
         self.theme = name
-        self.services.remember(replace(self.services.settings, theme=name))
+        with telling(self):
+            self.services.remember(replace(self.services.settings, theme=name))
+
+    def action_command_palette(self) -> None:
+        """Search everything by name."""
+        if self.use_command_palette and not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_help(self) -> None:
         """The help of the screen that is shown."""
         text = getattr(self.screen, "HELP_TEXT", "")
         if text:
+            from tui.screens.help import EVERYWHERE, Page
+
             self.push_screen(Page(text + EVERYWHERE))
 
     async def action_quit(self) -> None:
         """Quit; an open lab asks first what it has to ask."""
-        if isinstance(self.screen, LabScreen):
-            self.screen.leave(quit_app=True)
-        elif not any(isinstance(screen, LabScreen) for screen in self.screen_stack):
+        lab = self._open_lab_screen
+        if lab is None:
             self.exit(0)
+        elif lab is self.screen:
+            lab.leave(quit_app=True)
         else:
             self.notify("Escape first: a lab is open below")
 
     # --- opening ---
+
+    def _go_home(self) -> None:
+        while not isinstance(self.screen, Home):
+            self.pop_screen()
 
     @on(Home.Open)
     def _open(self, message: Home.Open) -> None:
@@ -132,49 +148,56 @@ class NetdojoApp(App[int], inherit_bindings=False):
 
     def open_entry(self, entry: Entry) -> None:
         """Show a lesson, a quiz or a lab."""
-        if any(isinstance(screen, LabScreen) for screen in self.screen_stack):
+        if self._open_lab_screen is not None:
             self.notify("leave the open lab first (Escape)")
             return
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
+        self._go_home()
         match entry.kind:
             case "lesson":
+                from tui.screens.lesson import LessonScreen
+
                 self.push_screen(LessonScreen(entry, self.services.progress))
             case "quiz":
+                from tui.screens.quiz import QuizScreen
+
                 self.push_screen(QuizScreen(entry))
             case _:
                 lab: Lab = entry.item  # type: ignore[assignment] # by its kind
                 self._open_lab(entry, lab)
 
-    def _open_lab(self, entry: Entry, lab: Lab) -> None:
-        try:
-            session = self.services.session(lab)
-        except NetdojoError as error:
-            self.notify(f"{error.message} {error.remedy}".strip(), severity="error", timeout=15)
-            return
-        setup = LabSetup(
-            lab=lab,
-            number=entry.place,
-            session=session,
-            progress=self.services.progress,
-            outside=self._outside,
-            watch=self.services.settings.watch,
-            clock=self._clock,
-            make_terminal=self._make_terminal,
-            leave=self._leave,
-        )
-        self.push_screen(LabScreen(setup))
+    @property
+    def _open_lab_screen(self) -> LabScreen | None:
+        return self._lab_screen if self._lab_screen in self.screen_stack else None
 
-    @on(LessonScreen.Go)
-    def _go(self, message: LessonScreen.Go) -> None:
+    def _open_lab(self, entry: Entry, lab: Lab) -> None:
+        from tui.screens.lab import LabScreen
+        from tui.screens.lab_setup import LabSetup
+
+        with telling(self):
+            setup = LabSetup(
+                lab=lab,
+                number=entry.place,
+                session=self.services.session(lab),
+                progress=self.services.progress,
+                outside=self._outside,
+                watch=self.services.settings.watch,
+                clock=self._clock,
+                make_terminal=self._make_terminal,
+                leave=self._leave,
+            )
+            self._lab_screen = LabScreen(setup)
+            self.push_screen(self._lab_screen)
+
+    def on_lesson_screen_go(self, message: LessonScreen.Go) -> None:
+        """The next or the previous part of the course."""
         order = self.entries if message.step > 0 else tuple(reversed(self.entries))
         following = after(order, message.entry)
-        self.pop_screen()
+        self._go_home()
         if following is not None:
             self.open_entry(following)
 
-    @on(QuizScreen.Scored)
-    def _scored(self, message: QuizScreen.Scored) -> None:
+    def on_quiz_screen_scored(self, message: QuizScreen.Scored) -> None:
+        """Keep a quiz's score for this sitting."""
         self._quizzes[message.entry.id] = (message.right, message.questions)
 
     # --- labs ---
@@ -182,38 +205,41 @@ class NetdojoApp(App[int], inherit_bindings=False):
     def _lab_entry(self, lab: str) -> Entry:
         return next(entry for entry in self.entries if entry.kind == "lab" and entry.item.id == lab)  # type: ignore[union-attr] # a Lab
 
-    @on(LabFinished)
-    def _finished(self, message: LabFinished) -> None:
+    def on_lab_finished(self, message: LabFinished) -> None:
+        """Show what a finished lab gave."""
         entry = self._lab_entry(message.report.lab)
         following = after(self.entries, entry)
+        from tui.screens.report import ReportScreen
+
         self.push_screen(ReportScreen(entry, message.report, following))
 
-    @on(ReportScreen.Next)
-    def _next(self, message: ReportScreen.Next) -> None:
+    def on_report_screen_next(self, message: ReportScreen.Next) -> None:
+        """Leave the lab for what follows."""
         self.pop_screen()
-        if isinstance(self.screen, LabScreen):
-            self.screen.leave(quit_app=False, then=message.entry)
+        if self._open_lab_screen is not None:
+            self._open_lab_screen.leave(then=message.entry)
 
-    @on(LabLeft)
-    def _left(self, message: LabLeft) -> None:
+    def on_lab_left(self, message: LabLeft) -> None:
+        """Stop or keep a lab that was left, and go where the learner wants."""
         if message.stop_lab:
             self.run_worker(self._stop(message.session, quit_app=message.quit_app), group="stop", exit_on_error=False)
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
+        self._go_home()
         if message.quit_app and not message.stop_lab:
             self.exit(0)
         elif message.then is not None:
             self.open_entry(message.then)
 
     async def _stop(self, session: LabSession, *, quit_app: bool) -> None:
-        try:
+        with telling(self):
             await session.stop()
-        except NetdojoError as error:
-            self.notify(
-                f"{error.message} {error.remedy}".strip(), title="The lab could not be stopped", severity="error"
-            )
         if quit_app:
             self.exit(0)
+
+
+def _terminal() -> Terminal:
+    from tui.widgets.terminal.view import Terminal
+
+    return Terminal(id="shell")
 
 
 def can_run() -> str:
@@ -233,10 +259,13 @@ def run_app(services: Services, *, open_lab: str = "") -> int:
 
     Raises:
         content.errors.BrokenContentError: a course that cannot be used.
+        grader.errors.InfrastructureError: the progress file cannot be opened.
     """
     from tui.escape import keep_escape
 
     keep_escape()
+    # Opened here: what is wrong with it is the command's to say, before the screen is taken.
+    _ = services.progress
     app = NetdojoApp(services, open_lab=open_lab)
     status = app.run()
     return app.return_code or status or 0

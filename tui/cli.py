@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -94,12 +95,16 @@ def run(arguments: list[str]) -> int:
 
 
 def _explain(error: Exception) -> int:
-    from content.errors import NetdojoError
+    from content.errors import NetdojoError, printable
     from grader.errors import InfrastructureError
 
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        # Standard output goes to a file on a full disk; what is kept of it must not be flushed at the end again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error = InfrastructureError(f"the disk is full: {error}", remedy="free some space, then try again")
     if not isinstance(error, NetdojoError):
         raise error
-    click.echo(f"error: {error.message}", err=True)
+    click.echo(f"error: {printable(error.message)}", err=True)
     if error.remedy:
-        click.echo(f"  -> {error.remedy}", err=True)
+        click.echo(f"  -> {printable(error.remedy)}", err=True)
     return ExitCode.COULD_NOT_RUN if isinstance(error, InfrastructureError) else ExitCode.USAGE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,3 +52,11 @@ class Commands(Provider):
             score = matcher.match(command.name)
             if score > 0:
                 yield Hit(score, matcher.highlight(command.name), command.run, help=command.words)
+
+
+class Palette(CommandPalette):
+    """Closes once: a second Enter that was pressed quickly would close the screen below."""
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Close, and run the command that was chosen."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()

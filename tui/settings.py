@@ -40,7 +40,7 @@ def load(file: Path) -> Settings:
     values: dict[str, object] = {}
     try:
         values.update(tomllib.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:
         raise BrokenContentError([Defect(file, 0, f"settings cannot be read: {error}", "mend or remove it")]) from error

@@ -10,8 +10,6 @@ from content.errors import UsageError
 from grader.errors import NotCapableError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from content.model import Course, Lab
     from labs.base import Backend
     from labs.progress import ProgressStore
@@ -79,12 +77,13 @@ class Services:
             self._sessions[lab.id] = LabSession(lab, place, cluster_folder(lab.id), work, self.progress)
         return self._sessions[lab.id]
 
-    def trial(self, lab: Lab, name: str, work: Path) -> LabSession:
+    def trial(self, lab: Lab, name: str) -> LabSession:
         """A session that does not count: a cluster of its own under this name, nothing recorded."""
         from labs.session import LabSession
         from labs.store import cluster_folder
 
-        return LabSession(lab, backend(self._backend, lab), cluster_folder(name), work, name=name)
+        folder = cluster_folder(name)
+        return LabSession(lab, backend(self._backend, lab), folder, folder / "work", name=name)
 
 
 def services(backend: str = "auto") -> Services:
@@ -115,7 +114,7 @@ def backend(wanted: str, lab: Lab | None = None) -> Backend:
 
 
 def find_lab(name: str) -> Lab:
-    """A shipped lab by its id, or any lab by its folder.
+    """A shipped lab by its id, or any lab by its folder; one that was started from its folder by its id, too.
 
     Raises:
         UsageError: there is none; names the nearest ids.
@@ -124,13 +123,26 @@ def find_lab(name: str) -> Lab:
     from pathlib import Path
 
     from content import load
+    from labs.store import started_from
 
     if any(mark in name for mark in "/\\.") or Path(name, "lab.yaml").is_file():
         folder = Path(name)
         if not (folder / "lab.yaml").is_file():
             raise UsageError(f"{name} is no lab: it has no lab.yaml", remedy="name a lab's id or its folder")
-        return load.load_lab(folder)
+        return _sound(load.load_lab(folder))
+    if name not in load.lab_folders() and (started := started_from(name)) is not None:
+        return _sound(load.load_lab(started))
     return load.find_lab(name)
+
+
+def _sound(lab: Lab) -> Lab:
+    """A lab that makes sense as a whole; the shipped ones are proven, so that only others are examined."""
+    from content.errors import BrokenContentError
+    from content.labcheck import check_lab
+
+    if defects := tuple(check_lab(lab)):
+        raise BrokenContentError(defects)
+    return lab
 
 
 def _machine() -> Machine:
@@ -153,12 +165,10 @@ def _settings() -> Settings:
 @cache
 def _progress() -> ProgressStore:
     from labs.progress import ProgressStore
-    from labs.store import explained, folders
+    from labs.store import folders
+    from tui.commands.options import warn
 
-    data = folders().data
-    with explained("make the folder", data):
-        data.mkdir(parents=True, exist_ok=True)
-    return ProgressStore(data / "progress.db")
+    return ProgressStore(folders().data / "progress.db", tell=warn)
 
 
 @cache

@@ -38,7 +38,8 @@ def expect(
         baseline: what is open at the untouched start, for `others: unchanged`.
 
     Raises:
-        BrokenContentError: an arrow that means no cell, a name that no matrix has, or arrows that contradict.
+        BrokenContentError: an arrow that means no cell, a name that no matrix has, arrows that contradict, or a check
+            that judges nothing: it would pass by default.
     """
     listed: dict[CellKey, Wanted] = {}
     for text in connectivity.allow:
@@ -51,6 +52,8 @@ def expect(
         destinations = _scope(lab, matrix, connectivity.to) or sources
         for key in matrix.cells(sources, destinations):
             wanted[key] = Wanted(_other(connectivity.others, key, baseline))
+    if not wanted and not listed:
+        raise _broken(lab, "a check judges no cell at all", "give it arrows, or `others` with more than one endpoint")
     return wanted | listed
 
 

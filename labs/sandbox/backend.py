@@ -13,12 +13,14 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from content.errors import UsageError
 from grader.errors import InfrastructureError
 from grader.ports import Capabilities
 from labs import store
 from labs.base import Phase, Running
 from labs.locks import FileLock, is_held
 from labs.sandbox import client, isolation, starter, state, wire
+from labs.sandbox.dataplane import names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from labs.sandbox.state import State
 
 _WAIT_FOR_ANOTHER = 60.0
-_ANSWER = 5.0
+_ANSWER, _POLITE = 5.0, 2.0
+"""Seconds that a daemon has to answer before it counts as broken, and to end before it is made to."""
 _TICK = 0.02
 
 
@@ -38,20 +41,28 @@ class SandboxBackend:
     Args:
         dataplane: auto, nftables or model; `NETDOJO_DATAPLANE` when left out.
         port: of the Kubernetes API on loopback; 0 takes a free one.
+
+    Raises:
+        UsageError: there is no such dataplane.
     """
 
     name = "sandbox"
 
     def __init__(self, dataplane: str = "", port: int = 0) -> None:
         self._dataplane = dataplane or os.environ.get("NETDOJO_DATAPLANE") or "auto"
+        if self._dataplane not in {"auto", names.NFTABLES, names.MODEL}:
+            raise UsageError(
+                f"there is no dataplane {self._dataplane!r}",
+                remedy=f"NETDOJO_DATAPLANE is auto, {names.NFTABLES} or {names.MODEL}",
+            )
         self._port = port
 
     def can(self) -> Capabilities:
         """What a cluster made here would be capable of: real packets, or simulated ones."""
-        simulated = self._dataplane == "model" or (self._dataplane == "auto" and isolation.diagnose() is not None)
+        simulated = self._dataplane == names.MODEL or (self._dataplane == "auto" and isolation.diagnose() is not None)
         return Capabilities(
             self.name,
-            "model" if simulated else "nftables",
+            names.MODEL if simulated else names.NFTABLES,
             simulated=simulated,
             families=(4, 6),
             protocols=("TCP", "UDP", "SCTP", "ICMP"),
@@ -122,10 +133,12 @@ class SandboxBackend:
         if known is None or not known.ready:
             return Running(name, self.name, Phase.STARTING, folder, pid=known.pid if known else 0)
         kubeconfig = folder / state.KUBECONFIG
-        detail = f"simulated: {known.why}" if known.dataplane == "model" else known.dataplane
+        detail = f"simulated: {known.why}" if known.dataplane == names.MODEL else known.dataplane
         try:
             await client.ask(wire.Door(known.door, known.token), "status", _ANSWER)
         except InfrastructureError as error:
+            if not is_held(folder / state.LOCK):  # it was just ending
+                return Running(name, self.name, Phase.ABSENT, folder)
             return Running(name, self.name, Phase.BROKEN, folder, pid=known.pid, detail=error.message)
         return Running(name, self.name, Phase.READY, folder, kubeconfig, known.pid, detail)
 
@@ -147,10 +160,10 @@ def _clean(folder: Path) -> bool:
 
 def _sweep(clusters: Path) -> None:
     """Remove what killed daemons left of any cluster: a demo's has a name that nobody asks for again."""
-    with contextlib.suppress(OSError):
-        for left in clusters.iterdir():
-            name = left.name.removeprefix(".").removesuffix(".lock") if left.name.startswith(".") else left.name
-            if not is_held(clusters / name / state.LOCK):
+    for left in clusters.iterdir():
+        name = left.name.removeprefix(".").removesuffix(".lock") if left.name.startswith(".") else left.name
+        with contextlib.suppress(OSError):
+            if store.is_cluster_name(name) and not is_held(clusters / name / state.LOCK):
                 _clean(clusters / name)
 
 
@@ -193,15 +206,15 @@ async def _end(folder: Path) -> None:
     if is_held(folder / state.LOCK):
         if known is not None and known.ready:
             with contextlib.suppress(InfrastructureError):
-                await client.ask(wire.Door(known.door, known.token), "stop", _ANSWER)
-            await _ended(folder, 3.0)
+                await client.ask(wire.Door(known.door, known.token), "stop", _POLITE)
+                await _ended(folder, _POLITE)
         for number in (signal.SIGTERM, signal.SIGKILL):
             if await _ended(folder, 0.1):
                 break
             known = await _known(folder)
             if known is not None:
                 state.send_signal(known, number)
-            await _ended(folder, 3.0)
+            await _ended(folder, _POLITE)
         if is_held(folder / state.LOCK):
             who = f" (process {known.pid})" if known else ""
             raise InfrastructureError(

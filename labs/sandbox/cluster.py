@@ -183,4 +183,6 @@ async def _run(session: ExecSession, stdin: bytes) -> dict[str, Any]:
 
 def _called(manifest: Manifest) -> str:
     """An object as kubectl writes it: kind/name."""
-    return f"{manifest.get('kind', 'object')}/{(manifest.get('metadata') or {}).get('name', '?')}"
+    metadata = manifest.get("metadata")
+    name = metadata.get("name", "?") if isinstance(metadata, dict) else "?"
+    return f"{manifest.get('kind', 'object')}/{name}"

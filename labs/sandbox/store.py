@@ -1,7 +1,7 @@
 """The cluster's objects: JSON dictionaries with resource versions, and the history that watches read.
 
 Objects are never changed in place: whoever wants a change puts a new object, so a reader may keep what it was given.
-A kind is named by its resource, as `kubectl api-resources` writes it in full: `pods`, `networkpolicies.networking.k8s.io`.
+A kind is named by its resource and group, as the API's own messages do: `pods`, `networkpolicies.networking.k8s.io`.
 """
 
 from __future__ import annotations
@@ -61,9 +61,13 @@ class Store:
         return self._objects.get(resource, {}).get((namespace, name))
 
     def list(self, resource: str, namespace: str = "") -> list[Manifest]:
-        """The objects of one resource, of one namespace or (empty) all, ordered by namespace and name."""
+        """The objects of one resource, of one namespace or (empty) all, in the order of a real server's keys."""
         kept = self._objects.get(resource, {})
-        return [kept[key] for key in sorted(kept) if not namespace or key[0] == namespace]
+        return [kept[key] for key in sorted(kept, key="/".join) if not namespace or key[0] == namespace]
+
+    def count(self, resource: str) -> int:
+        """How many objects of one resource there are."""
+        return len(self._objects.get(resource, ()))
 
     def resources(self) -> Iterable[str]:
         """The resources of which there are objects."""

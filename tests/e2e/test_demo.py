@@ -38,7 +38,7 @@ def test_the_demo_shows_the_matrix_before_and_after_and_a_grade(netdojo: Netdojo
     for said in ("before", "kubectl apply -f", "created", "after", "What changed", "cleaned up"):
         assert said in ran.stdout
     assert "simulated" not in ran.stdout
-    assert max(map(len, ran.stdout.splitlines())) <= 80 + 40  # explanations may be wider, matrices may not
+    assert max(map(len, ran.stdout.splitlines())) <= 80
     assert not processes_of(home)
     assert not list((home / "state" / "clusters").glob("*"))
 

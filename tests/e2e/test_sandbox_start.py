@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from content.errors import UsageError
 from content.model import Topology
 from grader.errors import NotCapableError
 from labs.base import Phase, Request
@@ -154,6 +155,12 @@ def test_nftables_that_is_demanded_is_never_simulated(monkeypatch: pytest.Monkey
     with pytest.raises(NotCapableError, match="because of a test") as said:
         daemon.choose("nftables")
     assert said.value.remedy == "this; or that"
+
+
+def test_a_dataplane_that_does_not_exist_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETDOJO_DATAPLANE", "ebfp")
+    with pytest.raises(UsageError, match="ebfp"):
+        SandboxBackend()
 
 
 def attempt(*, refused: bool) -> Callable[[], Refusal | None]:

@@ -34,7 +34,8 @@ def lint(folders: tuple[str, ...], output: str) -> int:
     else:
         for defect in defects:
             click.echo(str(defect))
-        click.echo(f"{len(defects)} defects" if defects else "no defects", err=True)
+        count = f"{len(defects)} defect{'s' if len(defects) > 1 else ''}" if defects else "no defects"
+        click.echo(count, err=True)
     return ExitCode.USAGE if defects else ExitCode.HELD
 
 
@@ -48,8 +49,6 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
     """Prove LABS (all shipped when left out): start fails, solution passes, mistakes fail where they say."""
     import json
     import os
-    import tempfile
-    from pathlib import Path
 
     from content.load import lab_folders
     from labs.author import prove
@@ -61,9 +60,8 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
     progress = narrate()
     for name in labs or lab_folders():
         lab = services.lab(name)
-        with tempfile.TemporaryDirectory(prefix="netdojo-proof-") as work:
-            session = services.trial(lab, f"proof-{os.getpid()}-{lab.id}"[:60].rstrip("-"), Path(work))
-            claims += perform(prove(session, rounds, progress))
+        session = services.trial(lab, f"proof-{os.getpid()}-{lab.id}"[:60].rstrip("-"))
+        claims += perform(prove(session, rounds, progress))
     done()
     broken = [claim for claim in claims if not claim.held]
     if output == "json":
@@ -83,7 +81,7 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
 
 
 @author.command()
-@click.argument("kind", type=click.Choice(["lab", "chapter", "course", "quiz"]))
+@click.argument("kind", type=click.Choice(["lab", "chapter", "course", "lesson", "quiz"]))
 def schema(kind: str) -> None:
     """Print the JSON schema of a file, for editors."""
     import json

@@ -73,5 +73,5 @@ def read(lesson: str) -> None:
     }
     if lesson not in lessons:
         raise UsageError(f"there is no lesson {lesson!r}", remedy="netdojo course list shows them all")
-    click.echo_via_pager(f"# {lessons[lesson].title}\n\n{lessons[lesson].text}")
+    click.echo_via_pager(lessons[lesson].text)
     services.progress.mark_lesson(lesson)

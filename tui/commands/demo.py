@@ -26,9 +26,7 @@ def demo(output: str) -> int:
     """Start a lab, show the matrix, apply the solution, show what changed and why, grade, clean up."""
     import json
     import os
-    import tempfile
     import time
-    from pathlib import Path
 
     from tui import wiring
 
@@ -38,11 +36,9 @@ def demo(output: str) -> int:
     def say(text: str = "") -> None:
         click.echo(text, err=output == "json")
 
-    with tempfile.TemporaryDirectory(prefix="netdojo-demo-") as folder:
-        session = services.trial(services.lab(LAB), f"demo-{os.getpid()}", Path(folder))
-        data = perform(_show(session, say))
+    data = perform(_show(services.trial(services.lab(LAB), f"demo-{os.getpid()}"), say))
     seconds = round(time.monotonic() - began, 1)
-    say(f"\nEverything is cleaned up; {seconds} s in all. Next: netdojo (the app), or netdojo lab list.")
+    say(f"\nEverything is cleaned up; {seconds} s in all.\nNext: netdojo (the app), or netdojo lab list.")
     if output == "json":
         click.echo(json.dumps({"version": 1, **data, "seconds": seconds}, indent=2))
     return ExitCode.HELD if data["report"]["held"] else ExitCode.FAILED
@@ -109,5 +105,4 @@ async def _show_changes(
     same = [key for key in still if closed and (key.destination, key.port) == (closed[0].destination, closed[0].port)]
     for key in (*closed[:1], *same[:1]):
         say("")
-        for line in await session.explain(key):
-            say(f"  {line}")
+        say(forms.sentences(await session.explain(key), forms.terminal_width()))

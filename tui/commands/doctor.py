@@ -6,7 +6,10 @@ import click
 
 from tui.commands.options import output_option
 
-_COLOURS = {"fine": "green", "less": "yellow", "missing": "red"}
+_STYLES = {"fine": "32", "less": "33", "missing": "1;31"}
+"""SGR parameters (ECMA-48): green, yellow, bold red."""
+_COLUMN = 25
+"""Where the findings stand."""
 
 
 @click.command()
@@ -20,6 +23,7 @@ def doctor(output: str) -> None:
 
     from labs.doctor import Finding, examine
     from tui.exits import ExitCode
+    from tui.output.terminal import paint, terminal_width, wants_color, wrap
 
     examined = examine()
     missing = {each.what for each in examined if each.finding is Finding.MISSING}
@@ -28,9 +32,13 @@ def doctor(output: str) -> None:
 
         click.echo(json.dumps({"version": 1, "examined": [asdict(each) for each in examined]}, indent=2))
     else:
+        width, color = terminal_width(), wants_color()
         for each in examined:
-            word = click.style(f"{each.finding:8}", fg=_COLOURS[each.finding], bold=True)
-            click.echo(f"{word} {each.what:15} {each.detail}")
+            first, *more = wrap(each.detail, width, " " * _COLUMN)
+            word = paint(f"{each.finding:8}", _STYLES[each.finding], color=color)
+            click.echo(f"{word} {each.what:{_COLUMN - 10}} {first.strip()}")
             for remedy in each.remedies:
-                click.echo(f"{'':25}-> {remedy}")
+                more += wrap(remedy, width, f"{'':{_COLUMN}}-> ", " " * (_COLUMN + 3))
+            for line in more:
+                click.echo(line)
     raise SystemExit(ExitCode.COULD_NOT_RUN if "folders" in missing else ExitCode.HELD)

@@ -139,13 +139,14 @@ def check(name: str, backend: str, output: str) -> int:
     from tui import output as forms
 
     session = _session(name, backend)
-    report = perform(session.check())
+    report = perform(session.grade())
     if output == "json":
         click.echo(forms.report_json(report))
     elif output == "junit":
         click.echo(forms.report_junit(report))
     else:
         click.echo(forms.report_text(report, width=forms.terminal_width(), color=forms.wants_color()))
+    session.record(report)  # after it was shown: a full disk does not cost the report
     return ExitCode.HELD if report.held else ExitCode.FAILED
 
 
@@ -170,12 +171,14 @@ def matrix(name: str, backend: str, output: str) -> None:
 @on_option
 def hint(name: str, task: str, backend: str) -> None:
     """Show the next hint of TASK (or of the first task with one left); it may cost points."""
+    from tui.output.terminal import terminal_width, wrap
+
     session = _session(name, backend)
     tasks = [task] if task else [item.id for item in session.lab.spec.tasks]
     for candidate in tasks:
         if taken := session.take_hint(candidate):
             cost = f" (costs {taken.cost})" if taken.cost else ""
-            click.echo(f"{candidate}{cost}: {taken.text.strip()}")
+            click.echo("\n".join(wrap(f"{candidate}{cost}: {taken.text}", terminal_width(), "")))
             return
     click.echo("There are no more hints. netdojo lab solution shows the whole answer.", err=True)
 
@@ -188,7 +191,7 @@ def solution(name: str, backend: str, applied: bool) -> None:
     """Print the lab's solution."""
     from labs.session import in_namespace, objects_of
 
-    session = _session(name, backend, running=False)
+    session = _session(name, backend)
     for manifest in session.lab.solution:
         click.echo(f"# {manifest.path.name}\n{manifest.text.strip()}\n---")
     if applied:
@@ -206,13 +209,13 @@ def solution(name: str, backend: str, applied: bool) -> None:
 def explain(arguments: tuple[str, ...], backend: str) -> None:
     """Say why a flow is open or closed; ARROW is such as 'customer -> database:2379'."""
     from content.errors import UsageError
+    from tui import output as forms
 
     *names, arrow = arguments
     if len(names) > 1:
         raise UsageError("give a lab and one arrow", remedy="quote it: netdojo lab explain LAB 'a -> b:80'")
     session = _session(names[0] if names else "", backend)
-    for line in perform(session.explain_arrow(arrow)):
-        click.echo(line)
+    click.echo(forms.sentences(perform(session.explain_arrow(arrow)), forms.terminal_width()))
 
 
 @lab.command()
@@ -237,7 +240,7 @@ def env(name: str, backend: str) -> None:
     """Print the variables that point a shell at the lab: eval "$(netdojo lab env LAB)"."""
     import shlex
 
-    for variable, value in _session(name, backend, running=False).environment().items():
+    for variable, value in _session(name, backend).environment().items():
         click.echo(f"export {variable}={shlex.quote(value)}")
 
 
@@ -274,10 +277,10 @@ def stop(name: str, backend: str, everything: bool) -> None:
 
 def _running_labs() -> list[str]:
     from content.load import lab_folders
-    from labs.store import cluster_names
+    from labs.store import cluster_names, started_from
 
     known = lab_folders()
-    return [found for found in cluster_names() if found in known]
+    return [found for found in cluster_names() if found in known or started_from(found) is not None]
 
 
 def _session(name: str, backend: str, *, running: bool = True) -> LabSession:

@@ -21,25 +21,21 @@ MARK = re.compile(r"^---(?=[ \t\r]|$)", re.MULTILINE)
 """What begins a document (YAML 1.2, 9.1.2)."""
 
 
-def read(names: Iterable[str]) -> list[Manifest]:
-    """The objects of all files, in their order; folders give their YAML and JSON files by name.
-
-    Raises:
-        UsageError: a path that is not there.
-        BrokenContentError: with file and line.
-    """
-    return [item for item, _file, _line in read_located(names)]
-
-
 def read_located(
     names: Iterable[str], *, skipped: Skipped | None = None, shared: bool = False
 ) -> list[tuple[Manifest, str, int]]:
-    """As `read`, each object with its file and the line on which it starts (`-` for standard input).
+    """The objects of all files, in their order; folders give their YAML and JSON files by name.
+
+    Each object comes with its file and the line on which it starts (`-` for standard input).
 
     Args:
         names: files, folders or `-`.
         skipped: called for each document that cannot be read, which is then left out; without it that is an error.
         shared: parts that are alike may be one object, which is much quicker: for who changes nothing.
+
+    Raises:
+        UsageError: a path that is not there.
+        BrokenContentError: with file and line.
     """
     import sys
     from pathlib import Path

@@ -85,6 +85,11 @@ def narrate() -> Callable[[str], None]:
     return rewrite
 
 
+def warn(text: str) -> None:
+    """Say on standard error what does not stop the command, but must be known."""
+    click.echo(f"note: {text}", err=True)
+
+
 def done() -> None:
     """Clear the progress line."""
     if sys.stderr.isatty():

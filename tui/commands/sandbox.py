@@ -24,13 +24,16 @@ def up(files: tuple[str, ...], name: str, nodes: int, dual_stack: bool, output: 
     """Start a cluster and apply FILES (manifests; - for standard input; a folder for all of its YAML)."""
     import json
 
+    from content.errors import BrokenContentError
     from content.model import Topology
     from labs import registry
     from labs.base import Request, Running
+    from labs.located import locate
     from labs.store import cluster_folder
-    from tui.commands.manifests import read
+    from tui.commands.manifests import read_located
 
-    objects = read(files)
+    placed = read_located(files)
+    objects = [item for item, _file, _line in placed]
     topology = Topology(nodes=nodes, families=("ipv4", "ipv6") if dual_stack else ("ipv4",))
 
     async def work() -> Running:
@@ -38,6 +41,8 @@ def up(files: tuple[str, ...], name: str, nodes: int, dual_stack: bool, output: 
             return await registry.load("sandbox").start(
                 Request(name, topology, objects), cluster_folder(name), narrate()
             )
+        except BrokenContentError as error:
+            raise locate(error, placed) from error
         finally:
             done()
 

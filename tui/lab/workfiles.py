@@ -27,10 +27,11 @@ class WorkFiles:
         self.folder = folder
 
     def names(self) -> tuple[str, ...]:
-        """The YAML files, sorted."""
-        if not self.folder.is_dir():
+        """The YAML files, sorted; none where the folder cannot be read."""
+        try:
+            return tuple(sorted(entry.name for entry in self.folder.iterdir() if self._usable(entry.name)))
+        except OSError:
             return ()
-        return tuple(sorted(entry.name for entry in self.folder.iterdir() if self._usable(entry.name)))
 
     def _usable(self, name: str) -> bool:
         path = self.folder / name

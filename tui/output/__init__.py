@@ -12,7 +12,7 @@
 
 from tui.output.machine import cells_json, report_json, report_junit
 from tui.output.matrix import changes_text, matrix_text
-from tui.output.terminal import terminal_width, wants_color
+from tui.output.terminal import sentences, terminal_width, wants_color
 from tui.output.text import report_text
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "report_json",
     "report_junit",
     "report_text",
+    "sentences",
     "terminal_width",
     "wants_color",
 ]

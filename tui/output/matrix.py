@@ -35,8 +35,9 @@ def matrix_text(cells: Iterable[Cell], width: int = 80, *, color: bool = False, 
     columns = sorted(dict.fromkeys(column for _, column in table), key=lambda column: order.get(column[0], len(order)))
     left = min(LONGEST_SOURCE, max(4, *(len(source) for source in sources)))
     lines: list[str] = []
-    for part in _folded(columns, width - left - 1):
-        lines += _table(part, sources, left, table, symbols, color=color)
+    room = width - left - 1
+    for part in _folded(columns, room):
+        lines += _table(part, sources, (left, room), table, symbols, color=color)
         lines.append("")
     return "\n".join([*lines, *wrap(_legend(table.values(), symbols), width, "")])
 
@@ -83,42 +84,44 @@ def _folded(columns: Sequence[Column], width: int) -> list[list[Column]]:
     parts: list[list[Column]] = [[]]
     for destination in dict.fromkeys(name for name, _ in columns):
         group = [column for column in columns if column[0] == destination]
-        if parts[-1] and _total([*parts[-1], *group]) > width:
+        if parts[-1] and _total([*parts[-1], *group], width) > width:
             parts.append([])
         for column in group:
-            if parts[-1] and _total([*parts[-1], column]) > width:
+            if parts[-1] and _total([*parts[-1], column], width) > width:
                 parts.append([])
             parts[-1].append(column)
     return parts
 
 
-def _total(columns: Sequence[Column]) -> int:
-    return sum(size + 1 for size in _sizes(columns).values())
+def _total(columns: Sequence[Column], width: int) -> int:
+    return sum(size + 1 for size in _sizes(columns, width).values()) - 1
 
 
-def _sizes(columns: Sequence[Column]) -> dict[Column, int]:
-    """Each column's width: its port or sign, and the last of a destination makes room for the name."""
+def _sizes(columns: Sequence[Column], width: int) -> dict[Column, int]:
+    """Each column's width: its port or sign, and the last of a destination makes room for the name, if it can be."""
     sizes = {column: max(2, len(column[1])) for column in columns}
     for destination in dict.fromkeys(name for name, _ in columns):
         group = [column for column in columns if column[0] == destination]
-        sizes[group[-1]] += max(0, len(destination) - sum(sizes[column] + 1 for column in group) + 1)
+        sizes[group[-1]] += max(0, min(len(destination), width) - sum(sizes[column] + 1 for column in group) + 1)
     return sizes
 
 
 def _table(
     columns: Sequence[Column],
     sources: Sequence[str],
-    left: int,
+    room: tuple[int, int],
     table: Mapping[tuple[str, Column], Cell],
     symbols: Symbols,
     *,
     color: bool,
 ) -> list[str]:
-    sizes = _sizes(columns)
+    """`room` is the width of the sources' names, and of the columns together."""
+    left, width = room
+    sizes = _sizes(columns, width)
     names = []
     for destination in dict.fromkeys(name for name, _ in columns):
-        room = sum(sizes[column] + 1 for column in columns if column[0] == destination) - 1
-        names.append(clean(destination, symbols).ljust(room))
+        own = sum(sizes[column] + 1 for column in columns if column[0] == destination) - 1
+        names.append(fit(clean(destination, symbols), own, symbols).ljust(own))
     lines = [
         f"{'to'.rjust(left)} {' '.join(names)}".rstrip(),
         f"{'from'.ljust(left)} {' '.join(column[1].ljust(sizes[column]) for column in columns)}".rstrip(),

@@ -7,6 +7,10 @@ import shutil
 import sys
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NARROWEST, WIDEST = 40, 160
 """Columns: below, lines are broken no further; above, lines would be too long to read."""
@@ -80,6 +84,16 @@ def wrap(text: str, width: int, indent: str, hanging: str = "") -> list[str]:
     return textwrap.wrap(
         text, max(width, NARROWEST), initial_indent=indent, subsequent_indent=hanging or indent, break_on_hyphens=False
     )
+
+
+def sentences(lines: Iterable[str], width: int) -> str:
+    """An explanation's lines, wrapped and indented; one that belongs to the line before it stays below that."""
+    symbols = default_symbols()
+    wrapped: list[str] = []
+    for line in lines:
+        inner = " " * (len(line) - len(line.lstrip(" ")))
+        wrapped += wrap(clean(line.lstrip(" "), symbols), width, f"  {inner}", f"    {inner}")
+    return "\n".join(wrapped)
 
 
 def fit(text: str, width: int, symbols: Symbols) -> str:

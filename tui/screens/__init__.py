@@ -6,4 +6,5 @@
 - `lab`       tasks, matrix, shell and editor
 - `report`    what a finished lab gave
 - `choice`, `files`, `help`   small ones on top of these
+- `closing`   what those that close have in common
 """

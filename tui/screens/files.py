@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.lab.workfiles import refuse_name
+from tui.screens.closing import Dialog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-class FilePicker(ModalScreen[str]):
+class FilePicker(Dialog[str]):
     """Dismisses with a file's name; with "" on Escape. `names` is empty to ask for a new name only."""
 
     BINDINGS: ClassVar = [Binding("escape", "dismiss('')", "Back")]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Markdown
+
+from tui.screens.closing import Dialog
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -25,7 +26,7 @@ EVERYWHERE = """
 """
 
 
-class Page(ModalScreen[None]):
+class Page(Dialog[None]):
     """A page of Markdown on top of the screen."""
 
     BINDINGS: ClassVar = [Binding("escape,f1,q,enter", "dismiss", "Back")]
@@ -34,7 +35,8 @@ class Page(ModalScreen[None]):
     Page > VerticalScroll {
         width: 76; max-width: 100%; height: 90%; background: $panel; border: round $primary; padding: 0 1;
     }
-    Page Markdown { background: transparent; margin: 0; }
+    Page Markdown { background: transparent; margin: 0; padding: 0; }
+    Page MarkdownH1, Page MarkdownH2 { margin: 0 0 1 0; content-align: left middle; }
     """
 
     def __init__(self, text: str) -> None:

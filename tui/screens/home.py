@@ -12,7 +12,8 @@ from textual.screen import Screen
 from textual.widgets import Static, Tree
 
 from content.errors import NetdojoError
-from tui.course_map import Entry, Mark, entries, mark_of, next_up
+from tui.course_map import NOT_BEGUN, Entry, Mark, entries, mark_of, next_up
+from tui.notices import telling
 from tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
@@ -125,7 +126,11 @@ class Home(Screen[None]):
         self.run_worker(self._ask_machine(), group="machine", exclusive=True, exit_on_error=False)
 
     def _marks(self) -> dict[str, Mark]:
-        return {entry.id: mark_of(entry, self._services.progress, self._quizzes) for entry in self._entries}
+        marks = dict.fromkeys((entry.id for entry in self._entries), Mark(NOT_BEGUN))
+        with telling(self.app):
+            for entry in self._entries:
+                marks[entry.id] = mark_of(entry, self._services.progress, self._quizzes)
+        return marks
 
     def _show_marks(self) -> None:
         for entry_id, mark in self._marks().items():

@@ -18,6 +18,7 @@ from textual.widgets import Static
 from tui.lab import messages
 from tui.lab.operations import LabOperations
 from tui.lab.state import LabState
+from tui.notices import telling
 from tui.screens.choice import Choice
 from tui.screens.files import FilePicker
 from tui.screens.help import Page
@@ -33,6 +34,7 @@ from tui.widgets.sections import Sections
 from tui.widgets.tab_line import TabLine
 from tui.widgets.task_list import TaskList
 from tui.widgets.terminal.view import Terminal
+from tui.widgets.trouble import Trouble
 from tui.widgets.work_pane import WorkPane
 
 if TYPE_CHECKING:
@@ -75,13 +77,12 @@ class LabScreen(Screen[None]):
         self._phase = "starting"
         self._steps: list[str] = []
         self._watching = setup.watch
-        self._failed = ""
         self._checking = False
 
     def compose(self) -> ComposeResult:
         """All panes; the size decides which are seen."""
         yield LabHeader(LabStatus(f"{self.setup.number} {self.lab.spec.title}"), self.setup.clock)
-        yield Static("", id="trouble", markup=False)
+        yield Trouble(id="trouble")
         yield Static("", id="task-line", markup=False)
         yield TabLine((("tasks", "1 Tasks"), ("matrix", "2 Matrix"), ("work", "3 Shell, editor")), id="views")
         with Horizontal(id="upper"):
@@ -94,20 +95,27 @@ class LabScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what is known at once, and start the lab."""
-        self._show_state()
-        self.query_one(TaskList).focus()
-        self._start()
+        if self._filled:  # not when the app closes before this screen is complete
+            self.on_resize()
+            self.query_one(TaskList).focus()
+            self._start()
+
+    @property
+    def _filled(self) -> bool:
+        return bool(self.query(TaskList) and self.query(Editor))
 
     def on_resize(self) -> None:
-        """Panes or views."""
+        """Panes or views. The first size may come before there is anything to lay out."""
+        if not self._filled:
+            return
         for name, on_ in classes_for(self.app.size.width, self.app.size.height).items():
             self.set_class(on_, name)
         self._switch(self._view)
         self._show_state()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that the shell would get are not offered while it has the focus."""
-        if isinstance(self.focused, Terminal) and action != "shell":
+        """Keys that the shell or a dialog would get do nothing here, also when they were pressed too quickly."""
+        if not self.is_current or (isinstance(self.focused, Terminal) and action != "shell"):
             return False
         return super().check_action(action, parameters)
 
@@ -136,7 +144,7 @@ class LabScreen(Screen[None]):
         self.query_one(LabHeader).update_status(
             backend=message.running.backend, simulated="simulated" in message.running.detail
         )
-        self._recover()
+        self._trouble.clear()
         self._set_phase("ready")
         self._start_shell()
         if self._watching:
@@ -155,36 +163,23 @@ class LabScreen(Screen[None]):
         return self.query_one(MatrixPane)
 
     @on(messages.Failed)
-    def _trouble(self, message: messages.Failed) -> None:
-        self._failed = message.action
+    def _could_not(self, message: messages.Failed) -> None:
         if message.action == "check":
             self._checking = False
         if message.action == "start":
             self._set_phase("broken")
         elif self._phase != "broken":
             self._set_phase("ready")
-        what = {
-            "start": "The lab could not start",
-            "check": "The check could not run; it says nothing about your answer",
-            "observe": "The matrix could not be observed",
-            "reset": "The reset could not run",
-            "apply": "The file could not be applied",
-            "explain": "No explanation",
-            "predict": "No prediction",
-        }[message.action]
-        lines = [f"✗ {what}: {message.message}", *([f"→ {message.remedy}"] if message.remedy else [])]
-        trouble = self.query_one("#trouble", Static)
-        trouble.update("\n".join([*lines, "Ctrl+R tries again (outside the shell)"]))
-        trouble.add_class("shown")
+        self._trouble.show(message)
 
-    def _recover(self) -> None:
-        self._failed = ""
-        self.query_one("#trouble", Static).remove_class("shown")
+    @property
+    def _trouble(self) -> Trouble:
+        return self.query_one(Trouble)
 
     def action_retry(self) -> None:
         """Do again what could not run."""
-        action = self._failed
-        self._recover()
+        action = self._trouble.action
+        self._trouble.clear()
         match action:
             case "start":
                 self._start()
@@ -201,8 +196,7 @@ class LabScreen(Screen[None]):
 
     @on(messages.Observed)
     def _observed(self, message: messages.Observed) -> None:
-        if self._failed == "observe":
-            self._recover()
+        self._trouble.clear("observe")
         self._matrix_pane.show(message.cells)
         self._predict()
         if message.objects_changed and not self._checking:
@@ -231,8 +225,7 @@ class LabScreen(Screen[None]):
     @on(messages.Checked)
     def _checked(self, message: messages.Checked) -> None:
         self._checking = False
-        if self._failed == "check":
-            self._recover()
+        self._trouble.clear("check")
         finished_before = self.state.finished
         self.state = self.state.graded(message.report)
         self._set_phase("ready")
@@ -249,8 +242,6 @@ class LabScreen(Screen[None]):
         return {task.id: self.session.hints(task.id) for task in self.lab.spec.tasks}
 
     def _show_state(self) -> None:
-        if not self.is_mounted:
-            return
         state, tasks = self.state, self.query_one(TaskList)
         tasks.show(state.held, state.earned, state.hints)
         count = len(self.lab.spec.tasks)
@@ -276,7 +267,7 @@ class LabScreen(Screen[None]):
         task = self.query_one(TaskList).current
         taken = len(self.session.hints(task.id))
         if taken >= len(task.hints):
-            self.notify(f"no more hints for: {task.title}")
+            self.notify(f"no more hints for: {task.title}", markup=False)
             return
         cost = task.hints[taken].cost
         if not cost:
@@ -288,10 +279,11 @@ class LabScreen(Screen[None]):
     def _take_hint(self, answer: str | None) -> None:
         if answer != "yes":
             return
-        self.session.take_hint(self.query_one(TaskList).current.id)
-        self.state = replace(self.state, hints=self._hints())
-        self._show_state()
-        self.action_view("tasks")
+        with telling(self.app):
+            self.session.take_hint(self.query_one(TaskList).current.id)
+            self.state = replace(self.state, hints=self._hints())
+            self._show_state()
+            self.action_view("tasks")
 
     def action_solution(self) -> None:
         """A solution, after an honest try."""
@@ -314,7 +306,7 @@ class LabScreen(Screen[None]):
     @on(messages.WasReset)
     def _was_reset(self) -> None:
         self.state = self.state.restarted()
-        self._recover()
+        self._trouble.clear()
         self._set_phase("ready")
         self._works.report("The lab is back at its start. F5 checks all tasks by traffic.")
 
@@ -342,14 +334,7 @@ class LabScreen(Screen[None]):
         prediction = message.prediction
         after = {cell.key: cell.is_open for cell in prediction.cells if cell.key in prediction.changed}
         self._matrix_pane.predict(after)
-        editor = self._works.editor
-        if prediction.error:
-            editor.note(prediction.error)
-        elif after:
-            opens = sum(value is True for value in after.values())
-            editor.note(f"applying this would open {opens} and close {len(after) - opens} cells (Δ on the matrix)")
-        else:
-            editor.note("applying this would change no cell" if editor.unsaved else "")
+        self._works.editor.show_prediction(after.values(), prediction.error)
 
     @on(Editor.ApplyWanted)
     def _apply(self, message: Editor.ApplyWanted) -> None:
@@ -360,8 +345,7 @@ class LabScreen(Screen[None]):
 
     @on(messages.Applied)
     def _applied(self, message: messages.Applied) -> None:
-        if self._failed == "apply":
-            self._recover()
+        self._trouble.clear("apply")
         self._works.editor.note(message.output or ("applied" if message.succeeded else "refused"))
         if message.succeeded:
             self._matrix_pane.predict({})
@@ -438,7 +422,7 @@ class LabScreen(Screen[None]):
 
     @on(Terminal.Unable)
     def _no_shell(self, message: Terminal.Unable) -> None:
-        self.notify(f"no shell: {message.reason}. The editor (e) works without it.", severity="error")
+        self.notify(f"no shell: {message.reason}. The editor (e) works without it.", severity="error", markup=False)
 
     # --- leaving ---
 

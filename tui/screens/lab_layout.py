@@ -9,11 +9,6 @@ TINY = (70, 20)
 
 CSS = """
 LabScreen { layout: vertical; }
-LabScreen #trouble {
-    height: auto; max-height: 8; background: $error 20%; color: $foreground; border-left: thick $error; padding: 0 1;
-    display: none;
-}
-LabScreen #trouble.shown { display: block; }
 LabScreen #task-line { height: 1; background: $surface; text-style: bold; }
 LabScreen #upper { height: 2fr; }
 LabScreen #left { width: 1fr; border-right: vkey $primary 40%; }

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
+from tui.notices import telling
+from tui.screens.closing import ClosingScreen
 from tui.widgets.key_line import KeyLine
 from tui.widgets.sections import Sections
 
@@ -33,7 +34,7 @@ It counts as read when you have seen its end.
 """
 
 
-class LessonScreen(Screen[None]):
+class LessonScreen(ClosingScreen):
     """One lesson."""
 
     HELP_TEXT: ClassVar[str] = HELP
@@ -47,7 +48,7 @@ class LessonScreen(Screen[None]):
         Binding("space", "page", "Page down", show=False),
         Binding("n", "go(1)", "Next"),
         Binding("p", "go(-1)", "Previous"),
-        Binding("escape,q", "app.pop_screen", "Back"),
+        Binding("escape,q", "close", "Back"),
     ]
 
     class Go(Message):
@@ -66,13 +67,16 @@ class LessonScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The text between a title and the keys."""
-        yield Static(self._title(read=self._progress.lesson_read(self._lesson.id)), id="title", markup=False)
+        yield Static(self._title(read=False), id="title", markup=False)
         yield Sections(self._lesson.text, id="text")
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Keys scroll at once."""
         self.query_one(Sections).focus()
+        with telling(self.app):
+            read = self._progress.lesson_read(self._lesson.id)
+            self.query_one("#title", Static).update(self._title(read=read))
 
     def _title(self, *, read: bool) -> str:
         mark = "✓ read" if read else f"{self._lesson.minutes} min"
@@ -80,8 +84,9 @@ class LessonScreen(Screen[None]):
 
     @on(Sections.EndReached)
     def _read(self) -> None:
-        self._progress.mark_lesson(self._lesson.id)
-        self.query_one("#title", Static).update(self._title(read=True))
+        with telling(self.app):
+            self._progress.mark_lesson(self._lesson.id)
+            self.query_one("#title", Static).update(self._title(read=True))
 
     def action_page(self) -> None:
         """A page down."""

@@ -8,10 +8,10 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.screens.closing import ClosingScreen
 from tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Where several options can be right, pick all of them before you answer.
 """
 
 
-class QuizScreen(Screen[None]):
+class QuizScreen(ClosingScreen):
     """Asks all questions; posts the score at the end."""
 
     HELP_TEXT: ClassVar[str] = HELP
@@ -49,7 +49,7 @@ class QuizScreen(Screen[None]):
         Binding("f1", "app.help", "Help"),
         Binding("space", "pick", "Pick"),
         Binding("enter", "answer", "Answer", priority=True),
-        Binding("escape,q", "app.pop_screen", "Back"),
+        Binding("escape,q", "close", "Back"),
     ]
 
     class Scored(Message):
@@ -127,7 +127,7 @@ class QuizScreen(Screen[None]):
     def action_answer(self) -> None:
         """Answer, or go on."""
         if self._at >= len(self._quiz.questions):
-            self.app.pop_screen()
+            self.action_close()
         elif self._answered:
             self._next()
         else:

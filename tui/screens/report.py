@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
+from tui.screens.closing import ClosingScreen
 from tui.widgets.findings import headline
 from tui.widgets.key_line import KeyLine
 
@@ -28,7 +28,7 @@ HELP = """# The result
 """
 
 
-class ReportScreen(Screen[None]):
+class ReportScreen(ClosingScreen):
     """Shown when all tasks hold."""
 
     HELP_TEXT: ClassVar[str] = HELP
@@ -40,7 +40,7 @@ class ReportScreen(Screen[None]):
     BINDINGS: ClassVar = [
         Binding("f1", "app.help", "Help"),
         Binding("n,enter", "next", "Next"),
-        Binding("escape,q", "app.pop_screen", "Back to the lab"),
+        Binding("escape,q", "close", "Back to the lab"),
     ]
 
     class Next(Message):

@@ -17,10 +17,12 @@ from textual.widgets import Static, TextArea
 from tui.lab.workfiles import LARGEST, WorkFiles, template
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.theme import Theme
     from textual.timer import Timer
 
 FIRST_FILE = "policy.yaml"
@@ -69,15 +71,13 @@ class Editor(Vertical):
     Editor > #editor-file { height: 1; background: $panel; }
     Editor > TextArea { height: 1fr; border: none; padding: 0; }
     Editor > TextArea:focus { border: none; }
-    Editor > #editor-note { height: auto; max-height: 4; background: $surface; color: $foreground; }
+    Editor > #editor-prediction, Editor > #editor-note {
+        height: auto; max-height: 4; background: $surface; color: $foreground;
+    }
     """
 
     class Paused(Message):
         """Typing has stopped for a moment; the text can be predicted."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
 
     class ApplyWanted(Message):
         """The file is saved and shall be applied."""
@@ -105,7 +105,7 @@ class Editor(Vertical):
     def compose(self) -> ComposeResult:
         """File line, text, notes."""
         yield Static("", id="editor-file", markup=False)
-        coloured = importlib.util.find_spec("tree_sitter_yaml") is not None
+        coloured = has_grammar()
         area = YamlArea(
             language="yaml" if coloured else None,
             theme=_theme(dark=self.app.current_theme.dark) if coloured else "css",
@@ -116,12 +116,18 @@ class Editor(Vertical):
         )
         area.indent_width = 2
         yield area
+        yield Static("", id="editor-prediction", markup=False)
         yield Static("", id="editor-note", markup=False)
 
     def on_mount(self) -> None:
         """Open what was left unsaved, else the first file, else a new one."""
+        self.app.theme_changed_signal.subscribe(self, self._recolour)
         names = (*self.files.drafts(), *self.files.names())
         self.open(names[0] if names else FIRST_FILE)
+
+    def _recolour(self, theme: Theme) -> None:
+        if self.area.language is not None:
+            self.area.theme = _theme(dark=theme.dark)
 
     @property
     def area(self) -> TextArea:
@@ -142,6 +148,17 @@ class Editor(Vertical):
     def note(self, text: str) -> None:
         """Show a note under the text."""
         self.query_one("#editor-note", Static).update(text)
+
+    def show_prediction(self, after: Collection[bool | None], error: str) -> None:
+        """Say what applying the text would do: `after` has what each changed cell would become."""
+        text = error
+        if after and not error:
+            opens = sum(value is True for value in after)
+            text = f"applying this would open {opens} and close {len(after) - opens} cells (Δ on the matrix)"
+        elif not error and self.unsaved:
+            text = "applying this would change no cell"
+        # A line of its own: a prediction must not wipe what kubectl has just said.
+        self.query_one("#editor-prediction", Static).update(text)
 
     def open(self, name: str) -> bool:
         """Open a file, or start a new one of that name. False when it cannot be read; the note says why."""
@@ -238,7 +255,7 @@ class Editor(Vertical):
 
     def _paused(self) -> None:
         self.keep_draft()
-        self.post_message(self.Paused(self.area.text))
+        self.post_message(self.Paused())
 
     def keep_draft(self) -> None:
         """Keep unsaved text beside the file now."""
@@ -255,6 +272,11 @@ class Editor(Vertical):
         self.query_one("#editor-file", Static).update(
             f" {self._file} ({state})   ctrl+s save  F7 apply  ctrl+o open  ctrl+n new"
         )
+
+
+def has_grammar() -> bool:
+    """Whether YAML can be coloured: the compiled grammars are an extra."""
+    return importlib.util.find_spec("tree_sitter_yaml") is not None
 
 
 def _theme(*, dark: bool) -> str:

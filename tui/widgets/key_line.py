@@ -21,7 +21,11 @@ class KeyLine(Static):
     """The keys that work now; those that do not fit are left out. F1 shows all."""
 
     DEFAULT_CSS = """
-    KeyLine { height: 1; background: $panel; color: $foreground; }
+    KeyLine {
+        height: 1; background: $panel; color: $foreground;
+        link-style: none; link-color: $foreground; link-background: transparent;
+        link-style-hover: underline; link-color-hover: $foreground; link-background-hover: transparent;
+    }
     """
 
     def on_mount(self) -> None:

@@ -61,7 +61,7 @@ class Matrix(ScrollView, can_focus=True):
     Matrix > .matrix--closed { color: $text-muted; }
     Matrix > .matrix--differs { color: $error; text-style: bold reverse; }
     Matrix > .matrix--unknown { color: $warning; text-style: bold; }
-    Matrix > .matrix--predicted { color: $accent; text-style: bold underline; }
+    Matrix > .matrix--predicted { color: $accent; text-style: bold; }
     Matrix > .matrix--head { color: $foreground; text-style: bold; }
     """
 
@@ -148,7 +148,7 @@ class Matrix(ScrollView, can_focus=True):
             start = end
         self._widths = tuple(widths)
         longest = max((len(row) for row in self._grid.rows), default=0)
-        self._label_width = min(max(longest, 4), _LABEL, max(8, self.size.width // 3)) + 1
+        self._label_width = min(max(longest, 7), _LABEL, max(8, self.size.width // 3)) + 1
         size = Size(self._label_width + sum(widths), _HEAD + len(self._grid.rows))
         changed, self.virtual_size = size != self.virtual_size, size
         self.refresh(layout=changed)
@@ -177,7 +177,7 @@ class Matrix(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         label, *cells = self._line(line)
         body = Strip(cells).crop(scroll_x, scroll_x + max(0, width - self._label_width))
-        return Strip([label, *body]).adjust_cell_length(width, self.rich_style)
+        return Strip([label, *body]).adjust_cell_length(width).apply_style(self.rich_style)
 
     def _line(self, line: int) -> list[Segment]:
         if line == 0:
@@ -235,7 +235,7 @@ class Matrix(ScrollView, can_focus=True):
     def _framed(self, column: int, text: str, style: Style, *, here: bool) -> tuple[Segment, Segment]:
         framed = f"[{text}]" if here else f" {text} "
         if here and self.has_focus:
-            style += Style(bold=True, reverse=not style.reverse)
+            style += Style(bold=True, underline=True, reverse=True)
         return Segment(framed, style), Segment(" " * (self._widths[column] - len(framed)))
 
     def action_move(self, right: int, down: int) -> None:

@@ -16,7 +16,11 @@ class TabLine(Static):
     """Names side by side; the active one is reversed and in brackets."""
 
     DEFAULT_CSS = """
-    TabLine { height: 1; background: $panel; color: $foreground; }
+    TabLine {
+        height: 1; background: $panel; color: $foreground;
+        link-style: none; link-color: $foreground; link-background: transparent;
+        link-style-hover: underline; link-color-hover: $foreground; link-background-hover: transparent;
+    }
     """
 
     class Chosen(Message):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import ContentSwitcher, Static
 
+from content.errors import NetdojoError
 from tui.lab.shell import prepare
 from tui.widgets.editor import Editor
 from tui.widgets.tab_line import TabLine
@@ -78,7 +79,7 @@ class WorkPane(Vertical):
             return ""
         try:
             shell = prepare(self._session, outside)
-        except OSError as error:
+        except (OSError, NetdojoError) as error:
             return str(error)
         self.terminal.run(shell.command, shell.environment, shell.folder)
         return ""

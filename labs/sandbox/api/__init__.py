@@ -4,17 +4,20 @@ Without a socket (no aiohttp; used in process by the controllers and the control
 
 - `kinds`       one entry a kind: names, scope, columns, defaults, validation, status
 - `resources`   create, update, patch, delete over the store, with everything a real server does to an object
-- `apply`       `kubectl apply` in process
+- `allocate`, `deletion`   Services' addresses and ports; finalizers, propagation, grace
+- `apply`, `threeway`   `kubectl apply` in process
 - `schema`      field tables: unknown fields, types, merge keys (`data/`, made by `tools/make_schemas.py`)
 - `defaults/`, `validate/`, `columns`   what a kind's entry names
-- `patch`, `ownership`   JSON, merge and strategic patches; server-side apply
-- `selectors`, `quantity`, `status`   label and field selectors; quantities; refusals in Kubernetes' words
+- `patch`, `ownership`, `fieldset`   JSON, merge and strategic patches; server-side apply
+- `selectors`, `quantity`, `ages`   label and field selectors; quantities; times
+- `status`, `hints`   refusals and warnings in Kubernetes' words
 
 With a socket:
 
 - `server`      authentication, limits, routing: `Api(store, controllers, runtime, token=…)`
-- `requests`    one request: path, verb, options
-- `answers`     JSON, YAML, Table
+- `requests`, `protobuf`   one request: path, options, body
+- `reading`, `writing`, `reviews`   get and list; create, update, patch, delete; questions about rights
+- `table`, `yamlout`   answers as kubectl prints them, and as YAML
 - `watching`    watches with bookmarks
 - `streams`     exec over WebSocket, logs
 - `discovery`, `openapi`   what kubectl asks first

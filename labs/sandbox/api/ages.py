@@ -22,29 +22,27 @@ def since(text: str | None, now: float) -> str:
     return human(int(now - then))
 
 
+_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
+_STEPS = (
+    (120, "s", 1, "", 0),
+    (10 * _MINUTE, "m", _MINUTE, "s", 1),
+    (180 * _MINUTE, "m", _MINUTE, "", 0),
+    (8 * _HOUR, "h", _HOUR, "m", _MINUTE),
+    (48 * _HOUR, "h", _HOUR, "", 0),
+    (8 * _DAY, "d", _DAY, "h", _HOUR),
+    (2 * _YEAR, "d", _DAY, "", 0),
+    (8 * _YEAR, "y", _YEAR, "d", _DAY),
+)
+"""Below so many seconds: the unit and its length, and those of the part that is shown with it."""
+
+
 def human(seconds: int) -> str:
     """A length of time, the shorter the more exact."""
     if seconds < -1:
         return "<invalid>"
     seconds = max(seconds, 0)
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _two(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _two(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _two(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    years = days // 365
-    return _two(years, "y", days % 365, "d") if years < 8 else f"{years}y"
-
-
-def _two(large: int, unit: str, small: int, part: str) -> str:
-    return f"{large}{unit}{small}{part}" if small else f"{large}{unit}"
+    for below, unit, length, part, small in _STEPS:
+        if seconds < below:
+            rest = seconds % length // small if small else 0
+            return f"{seconds // length}{unit}{rest}{part}" if rest else f"{seconds // length}{unit}"
+    return f"{seconds // _YEAR}y"

@@ -10,6 +10,8 @@ import ipaddress
 import zlib
 from typing import TYPE_CHECKING
 
+from labs.sandbox.api.validate.common import address_problems
+
 if TYPE_CHECKING:
     from grader.ports import Manifest
     from labs.sandbox.api.status import FieldErrors
@@ -37,9 +39,11 @@ class Allocator:
     def fill(self, service: Manifest, errors: FieldErrors, *, before: Manifest | None = None) -> None:
         """Give a Service its families, cluster addresses and node ports; what is wrong is added to `errors`."""
         spec = service["spec"]
+        _drop_old(spec, before["spec"] if before else {})
         if spec["type"] == "ExternalName":
             for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-                spec.pop(field, None)
+                if before:
+                    spec.pop(field, None)
         else:
             self._keep(spec, before)
             self._families(spec, errors)
@@ -72,6 +76,11 @@ class Allocator:
             elif family not in self.families:
                 errors.invalid(f"spec.ipFamilies[{n}]", family, "not configured on this cluster")
         wanted = spec.get("ipFamilies") or given
+        headless = spec.get("clusterIP") == "None" and not spec.get("selector")
+        if headless and not wanted and "ipFamilyPolicy" not in spec:
+            # whose endpoints are made by hand may have both, whatever the cluster's own are
+            spec["ipFamilyPolicy"], spec["ipFamilies"] = "RequireDualStack", ["IPv4", "IPv6"]
+            return
         policy = spec.get("ipFamilyPolicy") or ("RequireDualStack" if len(wanted) > 1 else "SingleStack")
         if policy not in {"SingleStack", "PreferDualStack", "RequireDualStack"}:
             errors.unsupported("spec.ipFamilyPolicy", policy, ("SingleStack", "PreferDualStack", "RequireDualStack"))
@@ -86,6 +95,8 @@ class Allocator:
         spec, metadata = service["spec"], service["metadata"]
         key = (metadata.get("namespace", ""), metadata.get("name", ""))
         given = list(spec.get("clusterIPs", ()))
+        if any(address != "None" and address_problems(address) for address in given):
+            return  # validation says what is wrong
         if given[:1] == ["None"]:
             spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
             return
@@ -107,9 +118,7 @@ class Allocator:
                     "spec.clusterIPs", given, f"failed to allocate IP {address}: provided IP is already allocated"
                 )
         have = {f"IPv{6 if ':' in address else 4}" for address in given}
-        for family in spec["ipFamilies"]:
-            if family not in have:
-                given.append(self._free(family, "/".join(key), taken))
+        given += [self._free(family, "/".join(key), taken) for family in spec["ipFamilies"] if family not in have]
         spec["clusterIPs"] = given[: len(spec["ipFamilies"])]
         spec["clusterIP"] = given[0]
 
@@ -164,3 +173,17 @@ class Allocator:
         start = zlib.crc32(f"{mine}/{port['port']}".encode())
         numbers = (NODE_PORTS[(start + step) % len(NODE_PORTS)] for step in range(len(NODE_PORTS)))
         return next((number for number in numbers if (port["protocol"], number) not in taken), 0)
+
+
+def _drop_old(spec: Manifest, old: Manifest) -> None:
+    """What the type had before does not outlive a change of type (unless it was changed as well)."""
+    if old.get("type", spec["type"]) == spec["type"]:
+        return
+    keeps = {
+        "externalTrafficPolicy": spec["type"] in {"NodePort", "LoadBalancer"} or bool(spec.get("externalIPs")),
+        "internalTrafficPolicy": spec["type"] != "ExternalName",
+        "allocateLoadBalancerNodePorts": spec["type"] == "LoadBalancer",
+    }
+    for field, kept in keeps.items():
+        if not kept and spec.get(field) == old.get(field):
+            spec.pop(field, None)

@@ -6,8 +6,9 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
-from labs.sandbox.api import deletion, status
+from labs.sandbox.api import deletion, schema, status
 from labs.sandbox.api.resources import Options, Resources, Written, kind_of
+from labs.sandbox.api.threeway import three_way
 
 if TYPE_CHECKING:
     from grader.ports import Manifest
@@ -27,6 +28,7 @@ def apply_object(store: Store, manifest: Manifest, namespace: str = "default") -
     """
     resources = Resources(store)
     kind = kind_of(manifest)
+    schema.refuse_depth(manifest)
     wanted = copy.deepcopy(manifest)
     metadata = wanted.setdefault("metadata", {})
     if not isinstance(metadata, dict):
@@ -48,7 +50,6 @@ def apply_object(store: Store, manifest: Manifest, namespace: str = "default") -
         last = json.loads(now["metadata"].get("annotations", {}).get(LAST, "{}"))
     except ValueError:
         last = {}
-    from labs.sandbox.api.threeway import three_way  # noqa: PLC0415 - only a second apply needs it
 
     merged = three_way(now, last, wanted, kind.type)
     merged["metadata"].pop("resourceVersion", None)

@@ -167,7 +167,7 @@ SERVICE = (
 
 
 def _endpoint_list(manifest: Manifest, _now: float) -> str:
-    shown = []
+    shown: list[str] = []
     for subset in manifest.get("subsets", ()):
         addresses = [address["ip"] for address in subset.get("addresses", ())]
         ports = [port["port"] for port in subset.get("ports", ())]

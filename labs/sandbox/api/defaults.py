@@ -115,6 +115,8 @@ def service(manifest: Manifest) -> None:
     """A Service; addresses and node ports are allocated by `labs.sandbox.api.allocate`."""
     spec = manifest.setdefault("spec", {})
     kind = spec.setdefault("type", "ClusterIP")
+    if spec.get("clusterIP") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
     affinity = spec.setdefault("sessionAffinity", "None")
     if affinity == "ClientIP":
         config = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})

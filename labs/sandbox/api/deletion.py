@@ -34,7 +34,7 @@ class Deletion:
     dry_run: bool = False
 
 
-def delete(resources: Resources, kind: Kind, namespace: str, name: str, how: Deletion = Deletion()) -> Manifest:  # noqa: B008 - frozen
+def delete(resources: Resources, kind: Kind, namespace: str, name: str, how: Deletion = Deletion()) -> Manifest:
     """Delete an object; returns it when it lingers (finalizers, a pod's grace), else a Status of success.
 
     Raises:
@@ -47,24 +47,13 @@ def delete(resources: Resources, kind: Kind, namespace: str, name: str, how: Del
     _preconditions(kind, old, how)
     finalizers = list(metadata.get("finalizers", ()))
     wanted = _FINALIZERS.get(how.propagation)
-    if wanted and wanted not in finalizers and not metadata.get("deletionTimestamp"):
+    if wanted and wanted not in finalizers:
         finalizers.append(wanted)
-    grace = 0
-    if kind.resource == "pods" and old["spec"].get("nodeName"):
-        own = int(old["spec"].get("terminationGracePeriodSeconds", 30))
-        grace = own if how.grace is None else how.grace
+    grace = _grace(kind, old, how)
     if finalizers or grace or kind.resource == "namespaces":
         if metadata.get("deletionTimestamp"):
             return old
-        ending = {**metadata, "deletionTimestamp": ages.now_text(), "deletionGracePeriodSeconds": grace}
-        if finalizers:
-            ending["finalizers"] = finalizers
-        if "generation" in ending:
-            ending["generation"] += 1
-        made = {**old, "metadata": ending}
-        if kind.resource == "namespaces":
-            ending.pop("deletionGracePeriodSeconds")
-            made["status"] = {**old.get("status", {}), "phase": "Terminating"}
+        made = _ending(kind, old, finalizers, grace)
         return made if how.dry_run else resources.store.put(kind.resource, made)
     if not how.dry_run:
         resources.store.remove(kind.resource, namespace, name)
@@ -75,6 +64,26 @@ def delete(resources: Resources, kind: Kind, namespace: str, name: str, how: Del
         details["group"] = kind.group
     details |= {"kind": kind.plural, "uid": metadata["uid"]}
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+def _grace(kind: Kind, old: Manifest, how: Deletion) -> int:
+    """Seconds that a pod on a node is given to end."""
+    if kind.resource != "pods" or not old["spec"].get("nodeName"):
+        return 0
+    return int(old["spec"].get("terminationGracePeriodSeconds", 30)) if how.grace is None else how.grace
+
+
+def _ending(kind: Kind, old: Manifest, finalizers: list[str], grace: int) -> Manifest:
+    """The object as it is while it ends."""
+    metadata = {**old["metadata"], "deletionTimestamp": ages.now_text(), "deletionGracePeriodSeconds": grace}
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    if "generation" in metadata:
+        metadata["generation"] += 1
+    if kind.resource != "namespaces":
+        return {**old, "metadata": metadata}
+    del metadata["deletionGracePeriodSeconds"]
+    return {**old, "metadata": metadata, "status": {**old.get("status", {}), "phase": "Terminating"}}
 
 
 def _preconditions(kind: Kind, old: Manifest, how: Deletion) -> None:

@@ -14,6 +14,8 @@ def about(kind: Kind, manifest: Manifest) -> list[str]:
     found = [kind.warning] if kind.warning else []
     if kind.resource == "pods":
         found += _pod("spec", manifest["spec"])
+    elif kind.resource == "services" and manifest["spec"].get("externalIPs"):
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     elif isinstance(manifest.get("spec"), dict) and isinstance(manifest["spec"].get("template"), dict):
         found += _pod("spec.template.spec", manifest["spec"]["template"]["spec"])
     return found

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
     from labs.sandbox.api.kinds import Kind
 
+SWAGGER_MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+NO_SWAGGER = b"\x0a\x032.0"
+"""/openapi/v2 without definitions: kubectl asks for it before it sends a `List`, and then leaves checking to us."""
+
 _LONG = {
     "meta.": "io.k8s.apimachinery.pkg.apis.meta.",
     "util.": "io.k8s.apimachinery.pkg.util.",
@@ -27,16 +31,26 @@ _LONG = {
 _SCALARS: dict[str, Manifest] = {
     "string": {"type": "string"},
     "bytes": {"type": "string", "format": "byte"},
-    "time": {"type": "string", "format": "date-time"},
-    "microtime": {"type": "string", "format": "date-time"},
     "bool": {"type": "boolean"},
     "int32": {"type": "integer", "format": "int32"},
     "int64": {"type": "integer", "format": "int64"},
     "double": {"type": "number", "format": "double"},
-    "intstr": {"type": "string", "format": "int-or-string"},
-    "quantity": {"type": "string"},
     "any": {"type": "object"},
 }
+_NAMED = {
+    "intstr": (
+        "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+        {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
+    ),
+    "quantity": (
+        "io.k8s.apimachinery.pkg.api.resource.Quantity",
+        {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    ),
+    "time": ("io.k8s.apimachinery.pkg.apis.meta.v1.Time", {"type": "string", "format": "date-time"}),
+    "microtime": ("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", {"type": "string", "format": "date-time"}),
+}
+"""Values that have a type of their own: its name, and what it is."""
+
 _DEFAULTS: dict[str, object] = {"string": "", "int32": 0, "int64": 0, "bool": False, "double": 0}
 
 
@@ -79,7 +93,7 @@ def _operation(kind: Kind, verb: str) -> Manifest:
 def _schemas(mine: list[Kind]) -> Manifest:
     texts = _texts()
     owners = {kind.type: kind for kind in mine}
-    made: Manifest = {}
+    made: Manifest = dict(_NAMED.values())
     todo = list(owners)
     while todo:
         name = todo.pop()
@@ -109,8 +123,10 @@ def _schemas(mine: list[Kind]) -> Manifest:
 
 def _described(fact: schema.Field, description: str, found: list[str]) -> Manifest:
     made: Manifest = {"description": description}
-    if fact.type.startswith("@"):
-        made |= {"allOf": [_type(fact.type, found)], "default": {}}
+    if fact.type.startswith("@") or fact.type in _NAMED:
+        made["allOf"] = [_type(fact.type, found)]
+        if fact.type.startswith("@"):
+            made["default"] = {}
     else:
         made |= _type(fact.type, found)
         if fact.required and fact.type in _DEFAULTS:
@@ -136,6 +152,8 @@ def _type(kind: str, found: list[str]) -> Manifest:
     if kind.startswith("@"):
         found.append(kind[1:])
         return {"$ref": f"#/components/schemas/{_long(kind[1:])}"}
+    if kind in _NAMED:
+        return {"$ref": f"#/components/schemas/{_NAMED[kind][0]}"}
     return dict(_SCALARS[kind])
 
 

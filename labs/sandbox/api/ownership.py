@@ -9,7 +9,6 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from labs.sandbox.api import ages, fieldset, schema
-from labs.sandbox.api.resources import Options, Resources, Written
 from labs.sandbox.api.status import ApiError, bad_request
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from labs.sandbox.api.fieldset import Path
     from labs.sandbox.api.kinds import Kind
     from labs.sandbox.api.requests import Target
+    from labs.sandbox.api.resources import Options, Resources, Written
 
 
 def keep(body: Manifest, old: Manifest) -> Manifest:
@@ -40,7 +40,7 @@ def changed(old: Manifest | None, new: Manifest, manager: str, kind: Kind, subre
     entries = [(entry, paths - touched - gone) for entry, paths in _entries(new)]
     for entry, paths in entries:
         if _is(entry, manager, "Update", subresource):
-            paths |= touched
+            paths.update(touched)
             entry["time"] = ages.now_text()
             break
     else:
@@ -130,7 +130,7 @@ def _conflicts(
             continue
         lost = sorted(paths & differing)
         if force:
-            paths -= set(lost)
+            paths.difference_update(lost)
             continue
         using = f" using {entry.get('apiVersion', '')}" if entry.get("operation") == "Update" else ""
         if entry.get("subresource"):

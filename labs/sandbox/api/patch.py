@@ -6,6 +6,7 @@ Source of strategic merging: k8s.io/apimachinery `pkg/util/strategicpatch`.
 from __future__ import annotations
 
 import copy
+import json
 from typing import TYPE_CHECKING, Any
 
 from labs.sandbox.api import schema
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
 
 _MAX_OPERATIONS = 10_000
+_MAX_COPIED = 3 << 20
+"""Bytes of JSON that a patch's copies may add: a copy of what was copied before doubles. The real server's limit
+(`pkg/server/config.go`, JSONPatchMaxCopyBytes)."""
+_REJECTED = "the server rejected our request due to an error in our request"
 
 
 def merge(target: Any, patch: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
@@ -36,23 +41,32 @@ def json_patch(target: Manifest, operations: Any) -> Manifest:  # noqa: ANN401 -
     """A JSON patch (RFC 6902) applied.
 
     Raises:
-        ApiError: it is no patch (400), or it does not fit the object (422).
+        ApiError: it is no patch (400), or it does not fit the object or copies too much (422).
     """
-    import jsonpatch  # noqa: PLC0415 - few requests need it
-    from jsonpointer import JsonPointerException  # noqa: PLC0415
+    import jsonpatch
+    from jsonpointer import JsonPointerException, resolve_pointer
 
     if not isinstance(operations, list):
-        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        )
     if len(operations) > _MAX_OPERATIONS:
         detail = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
         raise ApiError(413, "RequestEntityTooLarge", detail)
+    made: Manifest = copy.deepcopy(target)
+    copied = 0
     try:
-        made: Manifest = jsonpatch.apply_patch(copy.deepcopy(target), operations)
+        for operation in operations:
+            if isinstance(operation, dict) and operation.get("op") == "copy":
+                copied += len(json.dumps(resolve_pointer(made, operation["from"])))
+                if copied > _MAX_COPIED:
+                    told = f"the accumulated size increase of copy is {copied}, exceeding the limit {_MAX_COPIED}"
+                    raise ApiError(422, "Invalid", f"Unable to copy, {told}", {})
+            made = jsonpatch.apply_patch(made, [operation], in_place=True)
     except jsonpatch.JsonPatchTestFailed as error:
-        path = next((o.get("path", "") for o in operations if o.get("op") == "test"), "")
-        raise ApiError(422, "Invalid", f"testing value {path} failed", {}) from error
+        raise ApiError(422, "Invalid", _REJECTED, {}) from error
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError) as error:
-        raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
+        raise ApiError(422, "Invalid", _REJECTED, {}) from error
     return made
 
 
@@ -77,31 +91,37 @@ def _map(target: Manifest, patch: Manifest, type_name: str, depth: int) -> Manif
         return {}
     if directive not in {None, "merge"}:
         raise bad_request(f"Unknown patch type found: {directive}")
-    known = schema.fields(type_name)
     made = dict(target)
     retained = patch.get("$retainKeys")
     if isinstance(retained, list):
         made = {key: value for key, value in made.items() if key in retained}
+    known = schema.fields(type_name)
     for key, value in patch.items():
-        if key.startswith("$setElementOrder/"):
-            continue
-        if key.startswith("$deleteFromPrimitiveList/"):
-            name = key.partition("/")[2]
-            if isinstance(made.get(name), list):
-                made[name] = [item for item in made[name] if item not in value]
-            continue
-        if key in {"$patch", "$retainKeys"}:
-            continue
-        if value is None:
+        if key.startswith("$"):
+            _drop_from_list(made, key, value)
+        elif value is None:
             made.pop(key, None)
-            continue
-        field = known.get(key, schema.Field("any"))
-        made[key] = _value(made.get(key), value, field, depth + 1)
-    for key, order in patch.items():
-        name = key.partition("/")[2]
-        if key.startswith("$setElementOrder/") and isinstance(made.get(name), list):
-            made[name] = _ordered(made[name], order, known.get(name, schema.Field("any")))
+        else:
+            field = known.get(key, schema.Field("any"))
+            made[key] = _value(made.get(key), value, field, depth + 1)
+            if field.merge_key and isinstance(value, list) and f"$setElementOrder/{key}" not in patch:
+                made[key] = _ordered(made[key], value, target.get(key) or [], field)
+    _set_orders(made, patch, target, known)
     return made
+
+
+def _set_orders(made: Manifest, patch: Manifest, target: Manifest, known: dict[str, schema.Field]) -> None:
+    for key, order in patch.items():
+        directive, _, name = key.partition("/")
+        if directive == "$setElementOrder" and isinstance(made.get(name), list) and isinstance(order, list):
+            made[name] = _ordered(made[name], order, target.get(name) or [], known.get(name, schema.Field("any")))
+
+
+def _drop_from_list(made: Manifest, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
+    """The directive that takes plain values out of a list; the others are read elsewhere."""
+    directive, _, name = key.partition("/")
+    if directive == "$deleteFromPrimitiveList" and isinstance(made.get(name), list) and isinstance(value, list):
+        made[name] = [item for item in made[name] if item not in value]
 
 
 def _value(current: Any, patch: Any, field: schema.Field, depth: int) -> Any:  # noqa: ANN401 - JSON
@@ -136,19 +156,21 @@ def _list(current: list[Any], patch: list[Any], field: schema.Field, depth: int)
     return made
 
 
-def _ordered(items: list[Any], order: list[Any], field: schema.Field) -> list[Any]:
-    """The patch's order for what it names; what it does not name keeps its place relative to the others."""
+def _ordered(items: list[Any], order: list[Any], before: list[Any], field: schema.Field) -> list[Any]:
+    """What the patch names in its order, new items first; what it does not name keeps its place among the old ones."""
     key = field.merge_key
 
     def identity(item: Any) -> Any:  # noqa: ANN401 - JSON
         return item.get(key) if key and isinstance(item, dict) else item
 
-    wanted = [identity(item) for item in order]
+    wanted, old = [identity(item) for item in order], [identity(item) for item in before]
     named = sorted((item for item in items if identity(item) in wanted), key=lambda item: wanted.index(identity(item)))
     others = [item for item in items if identity(item) not in wanted]
+
+    def place(item: Any) -> int:  # noqa: ANN401 - JSON
+        return old.index(identity(item)) if identity(item) in old else -1
+
     made: list[Any] = []
-    position = {id(item): n for n, item in enumerate(items)}
-    while named or others:
-        take_other = others and (not named or position[id(others[0])] < position[id(named[0])])
-        made.append(others.pop(0) if take_other else named.pop(0))
-    return made
+    while named and others:
+        made.append(others.pop(0) if place(others[0]) < place(named[0]) else named.pop(0))
+    return [*made, *named, *others]

@@ -15,7 +15,7 @@ from labs.sandbox.api import schema
 from labs.sandbox.api.status import bad_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from grader.ports import Manifest
 
@@ -87,23 +87,36 @@ def _collect(raw: bytes, numbers: dict[int, Any], depth: int) -> Manifest:
 def _value(value: Any, kind: str, depth: int) -> Any:  # noqa: ANN401 - JSON
     if kind.startswith("@"):
         return _message(value, kind[1:], depth + 1)
-    if kind in {"int32", "int64"}:
-        return value - (1 << 64) if value >= 1 << 63 else value
-    if kind == "bool":
-        return bool(value)
-    if kind == "bytes":
-        return base64.b64encode(value).decode()
-    if kind == "quantity":
-        return dict(_fields(value)).get(1, b"0").decode()
-    if kind == "intstr":
-        parts = dict(_fields(value))
-        return parts.get(3, b"").decode() if parts.get(1) else parts.get(2, 0)
-    if kind in {"time", "microtime"}:
-        parts = dict(_fields(value))
-        if not parts.get(1):
-            return None
-        return datetime.fromtimestamp(parts[1], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return None if kind == "any" else value.decode()
+    return _SCALARS[kind](value)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _number_or_name(value: bytes) -> int | str:
+    parts = dict(_fields(value))
+    return parts.get(3, b"").decode() if parts.get(1) else int(parts.get(2, 0))
+
+
+def _time(value: bytes) -> str | None:
+    seconds = dict(_fields(value)).get(1)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
+
+
+_SCALARS: dict[str, Callable[[Any], Any]] = {
+    "int32": _signed,
+    "int64": _signed,
+    "bool": bool,
+    "string": lambda value: value.decode(),
+    "bytes": lambda value: base64.b64encode(value).decode(),
+    "quantity": lambda value: dict(_fields(value)).get(1, b"0").decode(),
+    "intstr": _number_or_name,
+    "time": _time,
+    "microtime": _time,
+    "any": lambda _: None,
+    "double": lambda _: None,
+}
 
 
 def _fields(raw: bytes) -> Iterator[tuple[int, Any]]:

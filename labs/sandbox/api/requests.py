@@ -163,9 +163,11 @@ def parse_json(raw: bytes) -> Any:  # noqa: ANN401 - JSON
         ApiError: 400, it is too deep.
     """
     try:
-        return json.loads(raw, object_pairs_hook=_pairs)
+        found = json.loads(raw, object_pairs_hook=_pairs)
     except RecursionError:
         raise bad_request("json: exceeded max depth") from None
+    schema.refuse_depth(found)
+    return found
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -184,11 +186,13 @@ def from_yaml(raw: bytes) -> Any:  # noqa: ANN401 - JSON
     Raises:
         ApiError: 400.
     """
-    from content.errors import BrokenContentError  # noqa: PLC0415 - kubectl sends JSON
-    from content.yamlio import read_documents  # noqa: PLC0415
+    from content.errors import BrokenContentError
+    from content.yamlio import read_documents
 
     try:
         documents = read_documents(raw.decode())
     except (BrokenContentError, UnicodeDecodeError) as error:
         raise bad_request(f"error decoding YAML: {error}") from None
-    return documents[0].value if documents else None
+    found = documents[0].value if documents else None
+    schema.refuse_depth(found)
+    return found

@@ -27,6 +27,10 @@ ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 PROTECTED = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 """Namespaces that may not be deleted."""
 
+MOST_PODS = 1000
+"""More than eight nodes of 110 pods would hold (kubelet's default). A real cluster lets them wait for nodes that nobody
+will add here, and a slip of `--replicas` would keep this one busy for minutes."""
+
 _SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
@@ -73,7 +77,7 @@ class Resources:
             raise status.not_found(kind.resource, name)
         return found
 
-    def create(self, kind: Kind, namespace: str, manifest: Manifest, options: Options = Options()) -> Written:  # noqa: B008 - frozen
+    def create(self, kind: Kind, namespace: str, manifest: Manifest, options: Options = Options()) -> Written:
         """Make a new object.
 
         Raises:
@@ -96,8 +100,11 @@ class Resources:
         kind.default(made)
         errors = self._check(kind, made)
         self._refuse_in_ended_namespace(kind, namespace, metadata)
-        if self.store.get(kind.resource, namespace, metadata["name"]) is not None:
-            raise status.already_exists(kind.resource, metadata["name"])
+        now = self.store.get(kind.resource, namespace, metadata["name"])
+        if now is not None:
+            raise status.already_exists(
+                kind.resource, metadata["name"], ends=bool(now["metadata"].get("deletionTimestamp"))
+            )
         if kind.resource == "services":
             self.allocator.fill(made, errors)
             errors.raise_for(kind.kind, kind.group, metadata.get("name", ""))
@@ -106,13 +113,13 @@ class Resources:
         stored = made if options.dry_run else self.store.put(kind.resource, made)
         return Written(stored, tuple(warnings), created=True)
 
-    def update(  # noqa: PLR0913 - what identifies a write
+    def update(
         self,
         kind: Kind,
         namespace: str,
         name: str,
         manifest: Manifest,
-        options: Options = Options(),  # noqa: B008 - frozen
+        options: Options = Options(),
         *,
         subresource: str = "",
     ) -> Written:
@@ -121,46 +128,40 @@ class Resources:
         Raises:
             ApiError: it is refused.
         """
-        old = self.get(kind, namespace, name)
         made, warnings = self._decode(kind, manifest, options)
         metadata = made.setdefault("metadata", {})
-        self._namespace(kind, metadata, namespace)
         if metadata.get("name", name) != name:
             raise status.bad_request(
                 f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             )
+        self._namespace(kind, metadata, namespace)
+        old = self.get(kind, namespace, name)
         self._precondition(kind, metadata, old)
         metadata["name"] = name
-        for key in _SYSTEM_FIELDS:
-            metadata.pop(key, None)
-            if key in old["metadata"]:
-                metadata[key] = old["metadata"][key]
-        metadata.pop("generation", None)
+        _keep_system_fields(metadata, old["metadata"])
         if kind.status:
             made = _only_status(made, old) if subresource == "status" else _all_but_status(made, old)
+        errors = FieldErrors()
         if not subresource:
             kind.default(made)
-        errors = FieldErrors()
-        if kind.resource == "services" and not subresource:
-            self.allocator.fill(made, errors, before=old)
-        self._check(kind, made, errors)
-        if not subresource:
+            if kind.resource == "services":
+                self.allocator.fill(made, errors, before=old)
             kind.validate_update(errors, made, old)
+        self._check(kind, made, errors)
         self._finalizers(errors, made, old)
         errors.raise_for(kind.kind, kind.group, name)
         self._generation(kind, made, old)
         if same(made, old):
             return Written(old, tuple(warnings))
-        if not subresource:
-            warnings += hints.about(kind, made)
+        warnings += [] if subresource else hints.about(kind, made)
+        metadata = made["metadata"]
         if options.dry_run:
+            metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
             return Written(made, tuple(warnings))
-        if (
-            made["metadata"].get("deletionTimestamp")
-            and not made["metadata"].get("finalizers")
-            and (kind.resource not in {"pods", "namespaces"})
-        ):
-            return Written(self.store.remove(kind.resource, namespace, name) or made, tuple(warnings))
+        if _may_go(kind, metadata):
+            self.store.remove(kind.resource, namespace, name)
+            metadata["resourceVersion"] = str(self.store.version)
+            return Written(made, tuple(warnings))
         return Written(self.store.put(kind.resource, made), tuple(warnings))
 
     def set_status(self, kind: Kind, manifest: Manifest, status_now: Manifest) -> Manifest:
@@ -200,7 +201,7 @@ class Resources:
         if errors is None:
             found.raise_for(kind.kind, kind.group, manifest["metadata"].get("name", ""))
             return found
-        errors.found[:0] = found.found
+        errors.found += found.found
         return errors
 
     def _refuse_in_ended_namespace(self, kind: Kind, namespace: str, metadata: Manifest) -> None:
@@ -228,10 +229,12 @@ class Resources:
             raise refusal
 
     def _admit(self, kind: Kind, manifest: Manifest) -> None:
-        """What admission does to a pod: its ServiceAccount must be there, and its token is mounted."""
+        """What admission does to a pod: there must be room and its ServiceAccount, and its token is mounted."""
         if kind.resource != "pods":
             return
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        if self.store.count("pods") >= MOST_PODS:
+            raise status.forbidden("pods", name, f"a netdojo sandbox holds at most {MOST_PODS} pods")
         account = manifest["spec"]["serviceAccountName"]
         if self.store.get("serviceaccounts", namespace, account) is None:
             if account != "default":
@@ -274,6 +277,21 @@ class Resources:
             k: v for k, v in old.items() if k not in ignored
         }
         made["metadata"]["generation"] = old["metadata"]["generation"] + (1 if kind.generation and changed else 0)
+
+
+def _keep_system_fields(metadata: Manifest, old: Manifest) -> None:
+    """What only the server writes stays as it is."""
+    for key in _SYSTEM_FIELDS:
+        metadata.pop(key, None)
+        if key in old:
+            metadata[key] = old[key]
+    metadata.pop("generation", None)
+
+
+def _may_go(kind: Kind, metadata: Manifest) -> bool:
+    """Whether an object that ends has lost its last finalizer (pods and namespaces have controllers for that)."""
+    ended = bool(metadata.get("deletionTimestamp")) and not metadata.get("finalizers")
+    return ended and kind.resource not in {"pods", "namespaces"}
 
 
 def same(made: Manifest, old: Manifest) -> bool:

@@ -84,7 +84,7 @@ def _field(text: str) -> Field:
     required = text.endswith("!")
     kind, *facts = text.removesuffix("!").split(" ")
     number = next((fact[1:] for fact in facts if fact.startswith("#")), "")
-    known = dict(fact[1:].split("=", 1) if "=" in fact else (fact[1:], "") for fact in facts)
+    known = {name: value for name, _, value in (fact[1:].partition("=") for fact in facts)}
     return Field(
         type=kind,
         required=required,
@@ -97,6 +97,25 @@ def _field(text: str) -> Field:
         omits_zero="omit" in known,
         number=number,
     )
+
+
+def refuse_depth(value: object) -> None:
+    """Refuse what is nested deeper than any honest object, before anything walks it by recursion.
+
+    Raises:
+        ApiError: 400.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise bad_request("json: exceeded max depth")
 
 
 def decode(manifest: Manifest, type_name: str, what: str) -> tuple[Manifest, list[str]]:
@@ -210,7 +229,7 @@ def _check_base64(text: str, what: str) -> None:
         base64.b64decode(text, validate=True)
     except binascii.Error:
         alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        bad = next((n for n, letter in enumerate(text) if letter not in alphabet), len(text))
+        bad = next((n for n, letter in enumerate(text) if letter not in alphabet), len(text) - len(text) % 4)
         raise bad_request(f"{what}: illegal base64 data at input byte {bad}") from None
 
 

@@ -53,11 +53,11 @@ class _Parser:
             return tests
         while True:
             tests.append(self._requirement())
-            token = self._take()
-            if not token:
+            word = self._take()
+            if not word:
                 return tests
-            if token != ",":
-                raise bad_request(f"found '{token}', expected: ',' or 'end of string'")
+            if word != ",":
+                raise bad_request(f"found '{word}', expected: ',' or 'end of string'")
             if not self._peek():
                 raise bad_request("found '', expected: identifier after ','")
 
@@ -113,19 +113,19 @@ class _Parser:
         return test
 
     def _set(self) -> set[str]:
-        if (token := self._take()) != "(":
-            raise bad_request(f"unable to parse requirement: found '{token}', expected: '('")
+        if (word := self._take()) != "(":
+            raise bad_request(f"unable to parse requirement: found '{word}', expected: '('")
         values: set[str] = set()
         while True:
-            token = self._take()
-            if token == ")":
+            word = self._take()
+            if word == ")":
                 return values
-            if token == ",":
+            if word == ",":
                 continue
-            if not token or token in _SYMBOLS:
-                raise bad_request(f"unable to parse requirement: found '{token}', expected: ',' or ')'")
-            self._check(token, len(values))
-            values.add(token)
+            if not word or word in _SYMBOLS:
+                raise bad_request(f"unable to parse requirement: found '{word}', expected: ',' or ')'")
+            self._check(word, len(values))
+            values.add(word)
             if self._peek() not in {",", ")"}:
                 raise bad_request(f"unable to parse requirement: found '{self._peek()}', expected: ',' or ')'")
 

@@ -61,8 +61,15 @@ class Api:
 
     async def serve(self, sock: socket.socket) -> None:
         """Answer on a socket that is bound to loopback already; returns when it does."""
+        silent = logging.getLogger("netdojo.api.http")
+        silent.setLevel(logging.CRITICAL + 1)  # any user of the machine may send what is no HTTP, and fill the disk
         server = web.Server(
-            self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
+            self._handle,
+            handler_cancellation=True,
+            access_log=None,
+            max_line_size=65536,
+            max_field_size=65536,
+            logger=silent,
         )
         runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await runner.setup()
@@ -88,7 +95,7 @@ class Api:
             raise
         except InfrastructureError as error:
             answer = _json(ApiError(500, "InternalError", error.message).status(), 500)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect of ours must not end the cluster; the log has it
             _log.exception("%s %s", request.method, request.path_qs)
             told = "Internal error occurred: the sandbox's log says more"
             answer = _json(ApiError(500, "InternalError", told).status(), 500)
@@ -116,7 +123,8 @@ class Api:
         if request.path in _HEALTH:
             return request.path
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
+        shown = given.strip().encode(errors="surrogateescape")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(shown, self._token):
             raise status.unauthorized()
         return request.path
 
@@ -147,29 +155,36 @@ class Api:
     def _fixed(self, request: web.BaseRequest, path: str) -> web.Response | None:
         """What does not depend on objects."""
         path = path.rstrip("/") or "/"
-        known = path in {"/version", "/api", "/apis", "/openapi/v3", "/"} or path in _HEALTH
+        known = path in {"/version", "/api", "/apis", "/openapi/v2", "/openapi/v3"} or path in _HEALTH
         if known and request.method not in {"GET", "HEAD"}:
             raise status.not_allowed()
         if path in _HEALTH:
             return web.Response(text="ok")
         if path == "/version":
             return _json(_version())
-        accept = request.headers.get("Accept", "")
         if path in {"/api", "/apis"}:
-            if discovery.aggregated(accept):
-                found = discovery.aggregated_list(core=path == "/api")
-                return _json(found, media=discovery.AGGREGATED)
-            return _json(discovery.versions(request.headers["Host"]) if path == "/api" else discovery.group_list())
-        if path == "/openapi/v3":
-            return _json(openapi.index())
+            return self._groups_at_once(request, path)
         parts = path.split("/")[1:]
-        if parts[:2] == ["openapi", "v3"]:
-            group = parts[3] if len(parts) == 5 else ""
-            document = openapi.document(group, parts[-1]) if parts[2] in {"api", "apis"} else None
-            if document is None:
-                return web.Response(status=404)
-            return web.Response(body=document, content_type=_JSON)
-        return self._groups(parts)
+        return self._openapi(parts) if parts[0] == "openapi" else self._groups(parts)
+
+    @staticmethod
+    def _groups_at_once(request: web.BaseRequest, path: str) -> web.Response:
+        """Discovery in one answer, or its first step."""
+        if discovery.aggregated(request.headers.get("Accept", "")):
+            return _json(discovery.aggregated_list(core=path == "/api"), media=discovery.AGGREGATED)
+        return _json(discovery.versions(request.headers["Host"]) if path == "/api" else discovery.group_list())
+
+    @staticmethod
+    def _openapi(parts: list[str]) -> web.Response:
+        if parts == ["openapi", "v2"]:
+            return web.Response(body=openapi.NO_SWAGGER, content_type=openapi.SWAGGER_MEDIA)
+        if parts == ["openapi", "v3"]:
+            return _json(openapi.index(), media="text/plain; charset=utf-8")
+        group = parts[3] if len(parts) == 5 else ""
+        document = openapi.document(group, parts[-1]) if parts[2:3] in (["api"], ["apis"]) else None
+        if document is None:
+            return web.Response(status=404)
+        return web.Response(body=document, content_type=_JSON)
 
     @staticmethod
     def _groups(parts: list[str]) -> web.Response | None:
@@ -257,7 +272,7 @@ class Api:
         writer = Writer(self._resources, request.query, request.headers.get("User-Agent", ""))
         if pod and name in {"eviction", "binding"} and method == "POST":
             kinds_of = {"eviction": "policy.v1.Eviction", "binding": "core.v1.Binding"}
-            answer = self._pod_action(target, await self._object(request, kinds_of[name]))
+            answer: web.StreamResponse = self._pod_action(target, await self._object(request, kinds_of[name]))
         elif name == "finalize" and kind.resource == "namespaces" and method == "PUT":
             answer = self._finalize(target, await self._object(request, kind.type))
         elif (
@@ -297,7 +312,7 @@ class Api:
             bound = {**pod, "spec": {**pod["spec"], "nodeName": str(node)}}
             self._store.put("pods", bound)
         else:
-            from labs.sandbox.api import deletion  # noqa: PLC0415 - one use
+            from labs.sandbox.api import deletion
 
             deletion.delete(self._resources, target.kind, target.namespace, target.name)
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
@@ -373,10 +388,9 @@ def _written(written: Written, warnings: list[str], accept: str, target: Target)
 def _answer(body: Manifest, accept: str, code: int = 200) -> web.Response:
     """JSON, or YAML for those who ask for it first."""
     if accept.split(",", 1)[0].strip().startswith("application/yaml"):
-        import yaml  # noqa: PLC0415 - few ask for it
+        from labs.sandbox.api.yamlout import dump
 
-        text = yaml.safe_dump(body, default_flow_style=False, sort_keys=True)
-        return web.Response(text=text, status=code, headers={"Content-Type": "application/yaml"})
+        return web.Response(body=dump(body).encode(), status=code, headers={"Content-Type": "application/yaml"})
     return _json(body, code)
 
 

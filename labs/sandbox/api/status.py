@@ -141,9 +141,10 @@ def no_such_path() -> ApiError:
     return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def already_exists(resource: str, name: str) -> ApiError:
-    """The name is taken."""
-    return ApiError(409, "AlreadyExists", f'{resource} "{name}" already exists', _details(resource, name))
+def already_exists(resource: str, name: str, *, ends: bool = False) -> ApiError:
+    """The name is taken, if only by an object that ends."""
+    told = f'{"object is being deleted: " if ends else ""}{resource} "{name}" already exists'
+    return ApiError(409, "AlreadyExists", told, _details(resource, name))
 
 
 def conflict(resource: str, name: str, why: str = "") -> ApiError:

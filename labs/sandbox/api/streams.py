@@ -83,8 +83,6 @@ async def execute(request: web.Request, resources: Resources, runtime: Runtime, 
     try:
         code = await _show(socket, session, tty=tty)
         await _end(socket, _ended(code))
-    except (ConnectionError, asyncio.CancelledError):
-        raise
     finally:
         session.kill()
         feeding.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from labs.sandbox.api import defaults, deletion, ownership, patch, reading, requests, status
+from labs.sandbox.api import defaults, deletion, kinds, ownership, patch, reading, requests, schema, status
 from labs.sandbox.api.resources import Options, Resources, Written
 from labs.sandbox.api.status import ApiError, FieldErrors, bad_request
 
@@ -66,6 +66,9 @@ class Writer:
         return self._put(target, body, options)
 
     def _put(self, target: Target, body: Manifest, options: Options) -> Written:
+        named = (body.get("metadata") or {}).get("name")
+        if isinstance(named, str) and named and named != target.name:
+            raise bad_request(f"the name of the object ({named}) does not match the name on the URL ({target.name})")
         old = self._resources.get(target.kind, target.namespace, target.name)
         body = ownership.keep(body, old)
         kind, namespace, name = target.kind, target.namespace, target.name
@@ -87,6 +90,28 @@ class Writer:
             ApiError: it is refused.
         """
         media = content_type.partition(";")[0].strip()
+        options = self._patch_options(media)
+        if media == APPLY:
+            return self._apply(target, raw, options)
+        try:
+            given = requests.parse_json(raw)
+        except ValueError:
+            raise bad_request("invalid JSON patch") from None
+        if target.subresource == "scale":
+            scale = patch.merge(self.scale(target), given)
+            return self._scale(target, scale, options)
+        old = self._resources.get(target.kind, target.namespace, target.name)
+        made = _patched(old, given, media, target)
+        if made["metadata"].get("resourceVersion") == old["metadata"]["resourceVersion"]:
+            made["metadata"].pop("resourceVersion")
+        if target.subresource == "ephemeralcontainers":
+            return self._ephemeral(old, made["spec"].get("ephemeralContainers", []), options)
+        try:
+            return self._put(target, made, options)
+        except ApiError as error:
+            raise _as_patch_error(error, given) from None
+
+    def _patch_options(self, media: str) -> Options:
         if media not in _PATCHES:
             raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         errors = FieldErrors()
@@ -95,31 +120,13 @@ class Writer:
         if media != APPLY and "force" in self._query:
             errors.forbidden("force", "may not be specified for non-apply patch")
         errors.raise_for("PatchOptions", "meta.k8s.io", "")
-        options = requests.options(self._query, "PatchOptions")
-        if media == APPLY:
-            return self._apply(target, raw, options)
-        try:
-            given = requests.parse_json(raw)
-        except ValueError:
-            raise bad_request("error decoding patch: invalid character looking for beginning of value") from None
-        if target.subresource == "scale":
-            scale = patch.merge(self.scale(target), given)
-            return self._scale(target, scale, options)
-        old = self._resources.get(target.kind, target.namespace, target.name)
-        made = _patched(old, given, media, target)
-        if made["metadata"].get("name") != target.name:
-            raise bad_request(
-                f"the name of the object ({made['metadata'].get('name')}) "
-                f"does not match the name on the URL ({target.name})"
-            )
-        if made["metadata"].get("resourceVersion") == old["metadata"]["resourceVersion"]:
-            made["metadata"].pop("resourceVersion")
-        if target.subresource == "ephemeralcontainers":
-            for container in made["spec"].get("ephemeralContainers", ()):
-                defaults.ephemeral_container(container)
-            kept = {**old, "spec": {**old["spec"], "ephemeralContainers": made["spec"].get("ephemeralContainers", [])}}
-            return Written(kept if options.dry_run else self._resources.store.put("pods", kept))
-        return self._put(target, made, options)
+        return requests.options(self._query, "PatchOptions")
+
+    def _ephemeral(self, pod: Manifest, containers: list[Manifest], options: Options) -> Written:
+        for container in containers:
+            defaults.ephemeral_container(container)
+        made = {**pod, "spec": {**pod["spec"], "ephemeralContainers": containers}}
+        return Written(made if options.dry_run else self._resources.store.put("pods", made))
 
     def _apply(self, target: Target, raw: bytes, options: Options) -> Written:
         try:
@@ -231,11 +238,39 @@ def _patched(old: Manifest, given: Any, media: str, target: Target) -> Manifest:
     return made
 
 
+def _as_patch_error(error: ApiError, given: Any) -> ApiError:  # noqa: ANN401 - JSON
+    """What cannot be decoded after a patch is the patch's fault."""
+    what = error.message.partition(": ")[2]
+    if error.code != 400 or "cannot be handled as" not in error.message:
+        return error
+    if "Go struct field" in what:
+        what = f"unrecognized type: {what.rpartition(' of type ')[2]}"
+    told = f"Invalid value: {status.show(_go_map(given))}: {what}"
+    cause = {"reason": "FieldValueInvalid", "message": told, "field": "patch"}
+    return ApiError(422, "Invalid", f' "" is invalid: patch: {told}', {"causes": [cause]})
+
+
+def _go_map(value: Any) -> str:  # noqa: ANN401 - JSON
+    """A value as Go's `%+v` shows it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_go_map(item)}' for key, item in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(_go_map(item) for item in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "<nil>" if value is None else str(value)
+
+
 def _same_kind(target: Target, body: Manifest) -> None:
     """Refuse a body whose group and version are not the path's."""
     if target.subresource == "scale":
         return
     version, kind = body.get("apiVersion"), body.get("kind")
+    other = kinds.named(str(version), str(kind)) if kind != target.kind.kind else None
+    if other is not None:
+        what = f'{kind} in version "{other.version}" cannot be handled as a {target.kind.kind}'
+        schema.decode(body, other.type, what)
+        raise bad_request(f"{what}: converting ({other.version}.{kind}) to ({target.kind.kind}): unknown conversion")
     if isinstance(version, str) and version and version != target.kind.api_version:
         short = version.rpartition("/")[2]
         raise bad_request(

@@ -7,6 +7,7 @@
 - `system`       nodes, system namespaces, coredns, the `kubernetes` Service
 - `namespaces`   the default ServiceAccount; what remains when a namespace goes
 - `deployments`, `replicasets`, `statefulsets`, `daemonsets`   workloads to pods
+- `names`, `revisions`   names derived from a template; the templates that a workload has had
 - `scheduler`    pods to nodes
 - `addresses`    pods' addresses, in blocks of 64 a node
 - `kubelet`      pods to the runtime, and its answer to their status

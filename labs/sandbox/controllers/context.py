@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labs.sandbox.api import ages, deletion, kinds
 from labs.sandbox.api.status import ApiError
+from labs.sandbox.api.validate.common import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +31,6 @@ SERVICES = kinds.BY_RESOURCE["services"]
 SLICES = kinds.BY_RESOURCE["endpointslices.discovery.k8s.io"]
 ENDPOINTS = kinds.BY_RESOURCE["endpoints"]
 NAMESPACES = kinds.BY_RESOURCE["namespaces"]
-NODES = kinds.BY_RESOURCE["nodes"]
-EVENTS = kinds.BY_RESOURCE["events"]
 
 
 @dataclass(slots=True)
@@ -74,6 +73,30 @@ class Context:
             return False
         self.event(owner, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
         return True
+
+    def claim(self, kind: Kind, owner: Manifest) -> list[Manifest]:
+        """The objects of a kind that an owner controls after it took those that fit and let go those that do not."""
+        metadata, selector = owner["metadata"], owner["spec"]["selector"]
+        for item in self.store.list(kind.resource, metadata["namespace"]):
+            holder = controller(item)
+            if holder not in {"", metadata["uid"]} or item["metadata"].get("deletionTimestamp"):
+                continue
+            fits = matches(selector, item["metadata"].get("labels", {}))
+            if fits and not holder:
+                self._own(kind, item, [*item["metadata"].get("ownerReferences", ()), reference(owner)])
+            elif holder and not fits:
+                self.disown(kind, item, metadata["uid"])
+        return self.owned(kind, owner)
+
+    def disown(self, kind: Kind, child: Manifest, uid: str) -> None:
+        """Take an owner away from an object that may have changed or gone."""
+        now = self.store.get(kind.resource, child["metadata"].get("namespace", ""), child["metadata"]["name"])
+        if now is not None:
+            self._own(kind, now, [o for o in now["metadata"].get("ownerReferences", ()) if o["uid"] != uid])
+
+    def _own(self, kind: Kind, item: Manifest, owners: list[Manifest]) -> None:
+        metadata = {key: value for key, value in item["metadata"].items() if key != "ownerReferences"}
+        self.store.put(kind.resource, {**item, "metadata": metadata | ({"ownerReferences": owners} if owners else {})})
 
     def delete(self, kind: Kind, manifest: Manifest, *, grace: int | None = None) -> None:
         """Delete an object that may be gone already."""

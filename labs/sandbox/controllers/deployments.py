@@ -28,13 +28,10 @@ def reconcile(context: Context) -> None:
 
 def _one(context: Context, deployment: Manifest) -> None:
     spec = deployment["spec"]
-    sets = context.owned(REPLICA_SETS, deployment)
+    sets = context.claim(REPLICA_SETS, deployment)
     current = next((item for item in sets if _template(item) == spec["template"]), None)
     if not spec.get("paused"):
-        if current is None:
-            current = _create(context, deployment, sets)
-        else:
-            current = _newest(context, current, sets)
+        current = _create(context, deployment, sets) if current is None else _newest(context, deployment, current, sets)
         deployment = _note_revision(context, deployment, current)
         _roll(context, deployment, current, [item for item in sets if not _is(item, current)])
         _forget(context, deployment, current)
@@ -49,7 +46,7 @@ def _is(one: Manifest, other: Manifest) -> bool:
 
 def _template(replica_set: Manifest) -> Manifest:
     """A ReplicaSet's template as the Deployment wrote it."""
-    template = copy.deepcopy(replica_set["spec"]["template"])
+    template: Manifest = copy.deepcopy(replica_set["spec"]["template"])
     template["metadata"].get("labels", {}).pop(_HASH, None)
     return template
 
@@ -96,12 +93,11 @@ def _annotate(context: Context, replica_set: Manifest, **values: str) -> Manifes
     return context.store.put(REPLICA_SETS.resource, made)
 
 
-def _newest(context: Context, current: Manifest, sets: Iterable[Manifest]) -> Manifest:
-    """An old template that is wanted again (`rollout undo`) becomes the newest revision."""
+def _newest(context: Context, deployment: Manifest, current: Manifest, sets: Iterable[Manifest]) -> Manifest:
+    """The Deployment's notes are its ReplicaSet's too; an old template that is wanted again is the newest revision."""
     newest = max(_revision(item) for item in sets)
-    if _revision(current) == newest:
-        return current
-    return _annotate(context, current, **{_REVISION: str(newest + 1)})
+    number = newest if _revision(current) == newest else newest + 1
+    return _annotate(context, current, **{**_own_annotations(deployment), _REVISION: str(number)})
 
 
 def _note_revision(context: Context, deployment: Manifest, current: Manifest) -> Manifest:

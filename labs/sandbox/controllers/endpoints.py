@@ -76,7 +76,7 @@ def _slices(context: Context, service: Manifest, pods: list[Manifest]) -> None:
         for pod in pods:
             endpoint = _endpoint(service, pod, family)
             ports = _resolved(service, pod)
-            if endpoint and (ports or not service["spec"].get("ports")):
+            if endpoint:
                 groups.setdefault(ports, []).append(endpoint)
         spare = [item for item in mine if item["addressType"] == family]
         for ports, endpoints in (groups or {(): []}).items():

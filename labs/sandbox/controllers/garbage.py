@@ -28,9 +28,9 @@ def reconcile(context: Context) -> None:
         owners = item["metadata"].get("ownerReferences", ())
         for owner in owners:
             dependents.setdefault(owner["uid"], []).append((kind, item))
-        if owners and not any(owner["uid"] in present for owner in owners):
-            if not item["metadata"].get("deletionTimestamp"):
-                context.delete(kind, item)
+        lost = bool(owners) and not any(owner["uid"] in present for owner in owners)
+        if lost and not item["metadata"].get("deletionTimestamp"):
+            context.delete(kind, item)
     for kind, item in everything:
         if item["metadata"].get("deletionTimestamp"):
             _owner(context, kind, item, dependents.get(item["metadata"]["uid"], ()))
@@ -40,7 +40,7 @@ def _owner(context: Context, kind: Kind, owner: Manifest, children: Sequence[tup
     finalizers = owner["metadata"].get("finalizers", ())
     if "orphan" in finalizers:
         for child_kind, child in children:
-            _release(context, child_kind, child, owner["metadata"]["uid"])
+            context.disown(child_kind, child, owner["metadata"]["uid"])
         _drop(context, kind, owner, "orphan")
     elif "foregroundDeletion" in finalizers:
         for child_kind, child in children:
@@ -53,17 +53,6 @@ def _owner(context: Context, kind: Kind, owner: Manifest, children: Sequence[tup
         ]
         if not left:
             _drop(context, kind, owner, "foregroundDeletion")
-
-
-def _release(context: Context, kind: Kind, child: Manifest, uid: str) -> None:
-    now = context.store.get(kind.resource, child["metadata"].get("namespace", ""), child["metadata"]["name"])
-    if now is None:
-        return
-    metadata = dict(now["metadata"])
-    kept = [owner for owner in metadata.pop("ownerReferences", ()) if owner["uid"] != uid]
-    if kept:
-        metadata["ownerReferences"] = kept
-    context.store.put(kind.resource, {**now, "metadata": metadata})
 
 
 def _drop(context: Context, kind: Kind, owner: Manifest, finalizer: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from labs.sandbox.api.resources import Resources
+from labs.sandbox.api.status import ApiError
 from labs.sandbox.controllers import (
     daemonsets,
     deployments,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Controllers", "Topology"]
 
+_log = logging.getLogger("netdojo.controllers")
 _ROUNDS = 1000
 """Far more than any honest change needs; a store that does not come to rest is a defect, not a reason to hang."""
 
@@ -90,10 +93,17 @@ class Controllers:
             for name, _, run in self._all:
                 if name in self._due:
                     self._due.discard(name)
-                    run(self._context)
+                    self._run(name, run)
         if self._program:
             self._context.runtime.program(self._context.store.snapshot())
             self._program = False
+
+    def _run(self, name: str, run: Callable[[Context], None]) -> None:
+        """One controller once. What the API refuses it does not stop the others, nor whoever waits for them."""
+        try:
+            run(self._context)
+        except ApiError as error:
+            _log.warning("controller %s: %s", name, error.message)
 
     def _note(self, change: Change) -> None:
         """Remember who has to look at a change."""

@@ -1,4 +1,7 @@
-"""Names that Kubernetes derives from a template. Source: `pkg/controller/controller_utils.go`, `rand.SafeEncodeString`."""
+"""Names that Kubernetes derives from a template.
+
+Source: `pkg/controller/controller_utils.go`, `rand.SafeEncodeString`.
+"""
 
 from __future__ import annotations
 

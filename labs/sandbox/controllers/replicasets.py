@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labs.sandbox.api.validate.common import matches
-from labs.sandbox.controllers.context import PODS, REPLICA_SETS, active, controller, is_ready, reference
+from labs.sandbox.controllers.context import PODS, REPLICA_SETS, active, is_ready
 
 if TYPE_CHECKING:
     from grader.ports import Manifest
@@ -20,8 +19,7 @@ def reconcile(context: Context) -> None:
 
 
 def _one(context: Context, replica_set: Manifest) -> None:
-    _adopt(context, replica_set)
-    pods = active(context.owned(PODS, replica_set))
+    pods = active(context.claim(PODS, replica_set))
     spec, name = replica_set["spec"], replica_set["metadata"]["name"]
     missing = spec["replicas"] - len(pods)
     for _ in range(missing):
@@ -49,12 +47,3 @@ def _keep_first(pod: Manifest) -> tuple[bool, str, int]:
     """Ready and old pods are kept."""
     metadata = pod["metadata"]
     return (not is_ready(pod), metadata["creationTimestamp"], int(metadata["resourceVersion"]))
-
-
-def _adopt(context: Context, replica_set: Manifest) -> None:
-    """Pods that fit and that nobody controls become its own."""
-    for pod in active(context.store.list("pods", replica_set["metadata"]["namespace"])):
-        labels = pod["metadata"].get("labels", {})
-        if not controller(pod) and matches(replica_set["spec"]["selector"], labels):
-            owners = [*pod["metadata"].get("ownerReferences", ()), reference(replica_set)]
-            context.store.put("pods", {**pod, "metadata": {**pod["metadata"], "ownerReferences": owners}})

@@ -90,9 +90,10 @@ def _refuse(context: Context, pod: Manifest, nodes: list[Manifest]) -> None:
         else:
             reasons["node(s) had untolerated taint(s)"] += 1
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    message = f"0/{len(nodes)} nodes are available: {told}."
+    none = f"0/{len(nodes)} nodes are available"
+    message = f"{none}: {told}. preemption: {none}: {len(nodes)} Preemption is not helpful for scheduling."
     context.event(pod, "FailedScheduling", message, kind="Warning", source="default-scheduler")
-    old = next((c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"), {})
+    old: Manifest = next((c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"), {})
     if old.get("message") != message:
         condition = {**_condition("False"), "reason": "Unschedulable", "message": message}
         context.resources.set_status(PODS, pod, {**pod["status"], "conditions": [condition]})

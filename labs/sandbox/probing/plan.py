@@ -101,7 +101,9 @@ class Names:
                     self._known[name] = Endpoint(None, (str(ipaddress.ip_address(name[3:])),))
                 else:
                     self._known[name] = self._resolve(name)
-            except (LookupError, NetdojoError, ValueError) as problem:
+            except LookupError:
+                self._known[name] = f"unknown endpoint {name}: nothing of that name runs here"
+            except (NetdojoError, ValueError) as problem:
                 self._known[name] = f"unknown endpoint {name}: {problem}"
         return self._known[name]
 

@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 import termios
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from labs.sandbox.network.netns import NetworkNamespace
 
 _PACKAGES = Path(__file__).resolve().parents[3]
+_KEEP = sorted(
+    {name for folder in (sys.prefix, sys.base_prefix, _PACKAGES) for name in (str(folder), realpath(folder))}
+)
+"""What runs `enter` and the applets. Both ways to it, for there may be links between."""
 _ENTER = str(Path(enter.__file__).resolve())
 _CHUNK = 65536
 _KILLED = 128 + signal.SIGKILL
@@ -74,7 +79,7 @@ def spawn(
             **({"TERM": "xterm"} if tty else {}),
             **env,
         },
-        "keep": sorted({sys.prefix, sys.base_prefix, str(_PACKAGES)}),
+        "keep": _KEEP,
         "files": {
             "/etc/resolv.conf": resolv_conf,
             "/etc/hosts": f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{hosts}",

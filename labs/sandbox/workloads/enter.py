@@ -5,13 +5,14 @@ Run as `python -I -S enter.py` with descriptors 3 (the pod's network namespace),
 `kubectl exec`, and nothing of netdojo because it starts without site-packages.
 
 Three processes: the outer one waits and ties everything to the daemon's life; the inner one is process 1 of a PID
-namespace, so that nothing outlives the command; the third becomes the command. The host's files are seen read-only;
-/tmp, /run, /root and /home are empty and the command's own. Privileges are those that container runtimes leave to root
-(runc's default), because the daemon may be root and `mount -o remount,rw /` would be one word away.
+namespace, so that nothing outlives the command; the third becomes the command. Of the host's files only programs and
+/etc are seen, read-only; /tmp, /run, /root and /home are empty and the command's own. Privileges are those that
+container runtimes leave to root (runc's default), because the daemon may be root and `mount -o remount,rw /` would be
+one word away.
 """
 
 # This runs for every command, and pathlib is slow to import; /dev/shm and /tmp are mounts of its own.
-# ruff: noqa: PTH102, PTH103, PTH112, PTH114, PTH120, PTH123, PTH211, S108
+# ruff: noqa: PTH102, PTH103, PTH120, PTH123, PTH211, S108
 
 from __future__ import annotations
 
@@ -39,7 +40,10 @@ LAST_CAPABILITY = 63
 KEPT = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31))
 
 # Empty for the command, and its own.
-OWN = (("/tmp", "1777"), ("/run", "755"), ("/root", "700"), ("/home", "755"), ("/var/tmp", "1777"))
+OWN = {"tmp": "1777", "run": "755", "root": "700", "home": "755"}
+# All that is seen of the host, besides lib*: programs and their settings. Elsewhere lie other people's files, and
+# sockets that a read-only mount does not guard (a container engine's makes root of whoever may write to it).
+SEEN = {"bin", "sbin", "usr", "etc", "dev", "proc", "sys", "nix", "gnu"}
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 BIN = "/run/netdojo/bin"
 
@@ -139,21 +143,33 @@ def make_files(description: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             mount(kind, path, kind, MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
     make_devices(description["terminal"])
-    covered = [(path, mode) for path, mode in OWN if os.path.isdir(path) and not os.path.islink(path)]
-    below = tuple(f"{path}/" for path, _ in covered)
-    kept = [path for path in description["keep"] if path.startswith(below)]
-    held = [(os.open(path, os.O_PATH), path) for path in kept]
-    for path, mode in covered:
-        mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode},size=64m")
-    for descriptor, path in held:
-        os.makedirs(path, exist_ok=True)
-        bind(descriptor, path)
-        os.close(descriptor)
+    cover(description["keep"])
     for path, text in description["files"].items():
         make_file(path, text)
     for name in description["applets"]:
         script = f'#!/bin/sh\nexec {description["applet"]} {name} "$@"\n'
         write(f"{BIN}/{name}", script, 0o755)
+
+
+def cover(keep: list[str]) -> None:
+    """Hide every folder of the host's that is not `SEEN`, but for these paths in them."""
+    hidden = [
+        entry.name
+        for entry in os.scandir("/")
+        if entry.is_dir(follow_symlinks=False) and entry.name not in SEEN and not entry.name.startswith("lib")
+    ]
+    below = tuple(f"/{name}/" for name in hidden)
+    held = [(os.open(path, os.O_PATH), path) for path in keep if f"{path}/".startswith(below)]
+    for name in hidden:
+        mode, size = (OWN[name], "64m") if name in OWN else ("755", "64k")
+        mount("tmpfs", f"/{name}", "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode},size={size}")
+    if "var" in hidden:
+        os.symlink("/tmp", "/var/tmp")
+        os.symlink("/run", "/var/run")
+    for descriptor, path in held:
+        os.makedirs(path, exist_ok=True)
+        bind(descriptor, path)
+        os.close(descriptor)
 
 
 def make_file(path: str, text: str) -> None:
@@ -192,9 +208,9 @@ def become(argv: list[str], environment: dict[str, str], terminal: bool) -> NoRe
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - that is what this program is for
-    except OSError as problem:
+    except (OSError, ValueError) as problem:  # ValueError: a NUL or an empty name, which no system takes
         missing = isinstance(problem, (FileNotFoundError, NotADirectoryError))
-        words = (problem.strerror or "").lower()
+        words = (getattr(problem, "strerror", "") or "invalid argument").lower()
         if missing:
             words = "no such file or directory" if "/" in argv[0] else "executable file not found in $PATH"
         complain(f'OCI runtime exec failed: exec failed: unable to start container process: exec: "{argv[0]}": {words}')

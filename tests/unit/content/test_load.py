@@ -52,6 +52,8 @@ def test_a_lab_is_loaded_with_every_state(lab_folder: Folder) -> None:
         ("- connectivity:", "- conectivity:", "conectivity", "unknown field tasks[0].checks[0].conectivity", "connectivity"),
         ("    hints:\n", "    hints: none\n    text2:\n", "hints: none", "tasks[0].hints: expected a list, found 'none'", ""),
         ("id: first-policy", "id: second-policy", "id: second", "is not the folder's name", "write id: first-policy"),
+        ("title: First policy", 'title: "a\\e[2Jb"', "title:", "title: 'a\\x1b[2Jb' has control characters", "plain text"),
+        ("title: First policy", "title: a\u202eb", "title:", "the character U+202E would control", "remove it"),
         ("id: first-policy", "id: first-policy\nid: x", "id: x", "the key 'id' is given twice", "keep one of them"),
     ],
 )  # fmt: skip

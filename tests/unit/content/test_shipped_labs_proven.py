@@ -8,7 +8,7 @@ import pytest
 
 from content.load import shipped_courses
 from grader.simulate import SimulatedCluster
-from labs.author import _claim, answers
+from labs.author import answers, examine
 from labs.session import in_namespace, objects_of
 
 LABS = [lab for course in shipped_courses() for chapter in course.chapters for lab in chapter.labs]
@@ -43,5 +43,5 @@ async def test_a_claim_holds(lab: Any, name: str, objects: Any) -> None:
     families = tuple(int(family.removeprefix("ipv")) for family in lab.spec.topology.families)
     cluster = SimulatedCluster([*cluster_dns(), *objects_of(lab.start)], families=families)
     await cluster.apply(in_namespace(objects, lab.spec.namespace))
-    claim = await _claim(lab, cluster, name, 1)
+    claim = await examine(lab, cluster, name, 1)
     assert claim.problems == ()

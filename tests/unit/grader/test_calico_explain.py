@@ -85,11 +85,7 @@ def allow(source: str, more: str = "") -> str:
             "  rule 1: from endpoints has(tier) and not (10.0.2.0/24), every port/TCP, IPv4",
         ),
         (
-            [
-                gnp(
-                    "{action: Allow, protocol: 6, source: {ports: [1]}, destination: {notPorts: [2], nets: [10.0.2.1]}}"
-                )
-            ],
+            [gnp("{action: Allow, protocol: 6, source: {ports: [1]}, destination: {notPorts: [2], nets: [10.0.2.1]}}")],
             Flow(WEB, DB, 1, source_port=1),
             "  rule 1: from anywhere, every port/TCP, but 2/TCP, to 10.0.2.1/32, sent from 1/TCP, IPv4",
         ),

@@ -72,6 +72,8 @@ def test_an_arrow_outside_the_limits_is_judged_too(asked: Any) -> None:
         ({"allow": ("customer -> customer",)}, "means no cell"),
         ({"allow": ("* -> *:8443",)}, "means no cell"),
         ({"others": "deny", "to": ("nobody",)}, "no workload nobody"),
+        ({}, "judges no cell"),
+        ({"others": "deny", "between": ("customer",)}, "judges no cell"),
     ],
 )
 def test_a_check_that_makes_no_sense_is_broken_content(asked: Any, check: dict[str, Any], cause: str) -> None:

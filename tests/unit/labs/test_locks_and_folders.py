@@ -11,6 +11,7 @@ from content.errors import UsageError
 from grader.errors import InfrastructureError
 from labs import store
 from labs.locks import FileLock, is_held
+from labs.sandbox import backend, state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,3 +134,26 @@ def test_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
     os.chown(folder, 65534, 65534)
     with pytest.raises(InfrastructureError, match="another user"):
         store.make_private(folder)
+
+
+def test_a_private_folder_is_no_link(tmp_path: Path) -> None:
+    """Behind a link may be a folder that others need: it keeps its permissions."""
+    behind = tmp_path / "behind"
+    behind.mkdir(mode=0o755)
+    (tmp_path / "clusters").symlink_to(behind)
+    with pytest.raises(InfrastructureError, match="link to another folder"):
+        store.make_private(tmp_path / "clusters")
+    assert behind.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_sweep_removes_what_daemons_left_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a-file").touch()
+    (tmp_path / "Not a cluster").mkdir()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "notes").touch()
+    for name in ("a-left", "z-left"):
+        (tmp_path / name).mkdir()
+        for left in (state.LOCK, state.STATE, state.LOG):
+            (tmp_path / name / left).touch()
+    backend._sweep(tmp_path)
+    assert {path.name for path in tmp_path.rglob("*")} == {"a-file", "Not a cluster", "kept", "notes"}

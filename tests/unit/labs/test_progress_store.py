@@ -197,9 +197,13 @@ def test_a_file_that_is_not_ours_is_kept_aside(path: Path, spoil: object, said: 
 
 def test_a_second_broken_file_does_not_replace_the_first(path: Path) -> None:
     path.parent.mkdir(parents=True)
+    said: list[str] = []
     for text in ("first", "second"):
         path.write_text(text * 1000, encoding="ascii")
-        ProgressStore(path).close()
+        opened = ProgressStore(path, tell=said.append)
+        assert opened.lab("first").best == 0
+        opened.close()
+    assert ["kept-1" in said[0], "kept-2" in said[1]] == [True, True]
     kept = sorted(path.parent.glob("*.kept-*"))
     assert [file.read_text(encoding="ascii")[:5] for file in kept] == ["first", "secon"]
 
@@ -219,7 +223,7 @@ def test_a_file_of_a_newer_version_is_left_alone(store: ProgressStore, path: Pat
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(InfrastructureError, match="newer netdojo") as raised:
-        ProgressStore(path)
+        ProgressStore(path).lab("first")
     assert "update" in raised.value.remedy
     assert not list(path.parent.glob("*.kept-*"))
 
@@ -242,10 +246,10 @@ def test_an_older_schema_is_brought_up_to_date(
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ProgressStore(path).close()
+    ProgressStore(path).mark_lesson("first")
     monkeypatch.setattr(progress, "MIGRATIONS", (*progress.MIGRATIONS, "CREATE TABLE exam (id TEXT); CREATE nonsense;"))
     with pytest.raises(InfrastructureError):
-        ProgressStore(path)
+        ProgressStore(path).lab("first")
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'exam'").fetchone() == (0,)
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
@@ -265,10 +269,11 @@ def test_a_full_disk_is_said_and_what_was_there_stays(store: ProgressStore) -> N
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InfrastructureError, match="could not be opened"):
-        ProgressStore(tmp_path / "file" / "progress.db")
+        ProgressStore(tmp_path / "file" / "progress.db").lab("first")
 
 
 def test_a_store_that_was_closed_says_so(store: ProgressStore) -> None:
+    store.mark_lesson("intro")
     store.close()
     with pytest.raises(InfrastructureError):
         store.lab("first")
@@ -276,6 +281,7 @@ def test_a_store_that_was_closed_says_so(store: ProgressStore) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere: permissions cannot be tested")
 def test_a_read_only_file_is_said(store: ProgressStore, path: Path) -> None:
+    store.mark_lesson("anatomy")
     store.close()
     path.chmod(0o400)
     path.parent.chmod(0o500)
@@ -284,3 +290,11 @@ def test_a_read_only_file_is_said(store: ProgressStore, path: Path) -> None:
             ProgressStore(path).mark_lesson("intro")
     finally:
         path.parent.chmod(0o700)
+
+
+def test_nothing_is_opened_before_it_is_asked(tmp_path: Path) -> None:
+    """What needs no progress works where none can be kept."""
+    path = tmp_path / "data" / "progress.db"
+    store = ProgressStore(path)
+    store.close()
+    assert not path.parent.exists()

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from content.arrows import Port
-from content.model import Chapter, Check, Connectivity, Course, Hint, Lab, LabSpec, Lesson, Manifest, Mistake
+from content.model import (
+    Chapter,
+    Check,
+    Connectivity,
+    Course,
+    Hint,
+    Lab,
+    LabSpec,
+    Lesson,
+    Manifest,
+    Mistake,
+    Question,
+    Quiz,
+    Task,
+)
 from content.model import Option as Answer
-from content.model import Question, Quiz, Task
 from grader.report import Cell, CellKey, CheckReport, Expectation, Report, State, TaskReport
 from labs.base import Phase, Running
 from labs.progress import LabProgress
@@ -19,6 +31,7 @@ from tui.widgets.terminal.view import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 INSTRUCTIONS = """## Open what the app needs
 

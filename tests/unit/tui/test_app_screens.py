@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
 from textual.widgets import OptionList, Static, Tree
 
@@ -13,6 +14,8 @@ from tui.screens.home import Home
 from tui.screens.lab import LabScreen
 from tui.screens.lesson import LessonScreen
 from tui.screens.quiz import QuizScreen
+
+pytestmark = pytest.mark.slow  # the whole app is drawn
 
 
 def text_of(screen: Any, selector: str) -> str:
@@ -156,3 +159,64 @@ async def test_a_lab_that_does_not_exist_is_no_reason_to_fail(make_app: Any) -> 
     app = make_app(open_lab="nothing")
     async with app.run_test(size=(80, 24)):
         assert isinstance(app.screen, Home)
+
+
+@pytest.mark.parametrize("part", ["lab", "lesson_read", "mark_lesson"])
+async def test_a_store_that_fails_is_said_and_the_app_goes_on(
+    make_app: Any, services: Any, until: Any, part: str
+) -> None:
+    from grader.errors import InfrastructureError
+
+    def refuse(*_: Any) -> None:
+        raise InfrastructureError("the progress cannot be written: No space left on device", remedy="free some space")
+
+    setattr(services.progress, part, refuse)
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True):
+        app.open_entry(app.entries[1])
+        await until(lambda: isinstance(app.screen, LessonScreen))
+        await until(lambda: any("free some space" in note.message for note in app._notifications))
+        app.open_entry(app.entries[-1])
+        await until(lambda: isinstance(app.screen, Home if part == "lab" else LabScreen))
+
+
+async def test_a_theme_that_cannot_be_kept_is_used_all_the_same(make_app: Any, services: Any, until: Any) -> None:
+    def refuse(_settings: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    services.remember = refuse
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True):
+        app.use_theme("light")
+        assert app.theme == "light"
+        await until(lambda: any("No space left" in note.message for note in app._notifications))
+
+
+@pytest.mark.parametrize("key", ["escape", "q"])
+async def test_keys_pressed_too_quickly_close_one_screen_only(make_app: Any, until: Any, key: str) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for entry in app.entries[1:3]:
+            app.open_entry(entry)
+            await pilot.pause()
+            for _ in range(3):
+                app.post_message(events.Key(key if key == "escape" else "q", None))
+            await until(lambda: app.return_code == 0 if key == "q" else isinstance(app.screen, Home))
+            await pilot.pause()
+            assert len(app.screen_stack) == 2
+            if key == "q":
+                break
+
+
+async def test_a_second_enter_in_the_palette_closes_nothing_else(make_app: Any, until: Any) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+k")
+        await until(lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"light")
+        await until(lambda: app.screen.query_one(OptionList).option_count == 1)
+        for _ in range(3):
+            app.post_message(events.Key("enter", None))
+        await until(lambda: app.theme == "light")
+        await pilot.pause()
+        assert isinstance(app.screen_stack[1], Home)

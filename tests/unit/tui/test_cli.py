@@ -53,6 +53,22 @@ def test_every_command_is_there_and_has_help(name: str, capsys: pytest.CaptureFi
     assert "Usage: netdojo" in capsys.readouterr().out
 
 
+def test_hints_are_wrapped(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert cli.run(["lab", "hint", "first-policy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("protect-database (costs 1): ")
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 60
+    assert (home / "data" / "progress.db").exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_lesson_is_read_with_its_title_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["course", "read", "anatomy"]) == 0
+    assert capsys.readouterr().out.count("# The anatomy of a NetworkPolicy\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

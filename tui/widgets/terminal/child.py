@@ -120,10 +120,12 @@ class Child:
     async def close(self) -> None:
         """Hang up, as closing a terminal window does; a program that will not go is killed."""
         self._close_master()
-        if self._waiting is not None:
+        if self._process.poll() is None:
+            await self._end()
+        if self._waiting is not None:  # last: a program that let go of its terminal may live on until it is ended
             await self._waiting
-        if self._process.poll() is not None:
-            return
+
+    async def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGHUP)
         try:

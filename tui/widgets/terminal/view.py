@@ -59,7 +59,8 @@ class Terminal(Widget, can_focus=True):
             super().__init__()
             self.reason = reason
 
-    TAKES_ALL_KEYS: ClassVar[bool] = True
+    takes_all_keys: ClassVar[bool] = True
+    """The app's own keys ask for this before they do anything."""
 
     def __init__(self, *, passed_on: frozenset[str] = frozenset({"f6"}), id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
@@ -179,7 +180,7 @@ class Terminal(Widget, can_focus=True):
             run.append(cell.data)
         if run:
             segments.append(Segment("".join(run), style))
-        return Strip(segments).adjust_cell_length(width)
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
     def _shows_cursor(self, y: int) -> bool:
         cursor = self._emulator.screen.cursor

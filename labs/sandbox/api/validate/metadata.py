@@ -29,7 +29,7 @@ def check(errors: FieldErrors, metadata: Manifest, name_problems: Callable[[str]
         for problem in name_problems(name):
             errors.invalid("metadata.name", name, problem)
     common.labels(errors, "metadata.labels", metadata.get("labels", {}))
-    annotations(errors, "metadata.annotations", metadata.get("annotations", {}))
+    _annotations(errors, "metadata.annotations", metadata.get("annotations", {}))
     _owners(errors, metadata.get("ownerReferences", []))
     for n, finalizer in enumerate(metadata.get("finalizers", [])):
         for problem in common.qualified_name_problems(finalizer):
@@ -42,8 +42,7 @@ def check(errors: FieldErrors, metadata: Manifest, name_problems: Callable[[str]
             )
 
 
-def annotations(errors: FieldErrors, field: str, found: dict[str, str]) -> None:
-    """Check annotations: keys, and their size in all."""
+def _annotations(errors: FieldErrors, field: str, found: dict[str, str]) -> None:
     for key in found:
         for problem in common.qualified_name_problems(key.lower()):
             errors.invalid(field, key, problem)

@@ -58,6 +58,19 @@ def pod_spec(errors: FieldErrors, at: str, spec: dict[str, Any]) -> None:
     for field in ("containers", "initContainers"):
         for n, container in enumerate(spec.get(field, ())):
             _container(errors, f"{at}.{field}[{n}]", container, names, host_network, host_ports)
+    _policies(errors, at, spec)
+    common.labels(errors, f"{at}.nodeSelector", spec.get("nodeSelector", {}))
+    for field, problems in (("serviceAccountName", common.subdomain_problems), ("nodeName", common.subdomain_problems)):
+        if spec.get(field):
+            for problem in problems(spec[field]):
+                errors.invalid(f"{at}.{field}", spec[field], problem)
+    for n, toleration in enumerate(spec.get("tolerations", ())):
+        _toleration(errors, f"{at}.tolerations[{n}]", toleration)
+    for n, constraint in enumerate(spec.get("topologySpreadConstraints", ())):
+        _spread(errors, f"{at}.topologySpreadConstraints[{n}]", constraint)
+
+
+def _policies(errors: FieldErrors, at: str, spec: dict[str, Any]) -> None:
     common.enumeration(errors, f"{at}.restartPolicy", spec["restartPolicy"], ("Always", "OnFailure", "Never"))
     policies = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
     common.enumeration(errors, f"{at}.dnsPolicy", spec["dnsPolicy"], policies)
@@ -68,15 +81,6 @@ def pod_spec(errors: FieldErrors, at: str, spec: dict[str, Any]) -> None:
             )
         else:
             errors.required(f"{at}.dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None")
-    common.labels(errors, f"{at}.nodeSelector", spec.get("nodeSelector", {}))
-    for field, problems in (("serviceAccountName", common.subdomain_problems), ("nodeName", common.subdomain_problems)):
-        if spec.get(field):
-            for problem in problems(spec[field]):
-                errors.invalid(f"{at}.{field}", spec[field], problem)
-    for n, toleration in enumerate(spec.get("tolerations", ())):
-        _toleration(errors, f"{at}.tolerations[{n}]", toleration)
-    for n, constraint in enumerate(spec.get("topologySpreadConstraints", ())):
-        _spread(errors, f"{at}.topologySpreadConstraints[{n}]", constraint)
 
 
 def _container(

@@ -81,8 +81,7 @@ def _ports(errors: FieldErrors, spec: dict[str, Any]) -> None:
             names.add(name)
         common.port_number(errors, f"{at}.port", port.get("port", 0))
         common.enumeration(errors, f"{at}.protocol", port["protocol"], common.PROTOCOLS)
-        if port["targetPort"] or port.get("port"):
-            common.port_reference(errors, f"{at}.targetPort", port["targetPort"])
+        common.port_reference(errors, f"{at}.targetPort", port["targetPort"])
         if spec["type"] == "ClusterIP" and port.get("nodePort"):
             errors.forbidden(f"{at}.nodePort", "may not be used when `type` is 'ClusterIP'")
         key = (port["protocol"], port.get("port"))

@@ -5,7 +5,7 @@
 - `compile`    NetworkPolicies to rules, a table for each node
 - `backends`   the ready endpoints behind each port of a Service
 - `services`   Services to rules: address translation, balancing, refusal
-- `encode`     rules to netlink messages
+- `encode`     rules to netlink messages; `expressions` as bytes
 - `program`    one atomic replacement for each table that changed
 - `dataplane`  all of it, for all nodes
 
