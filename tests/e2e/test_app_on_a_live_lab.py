@@ -136,7 +136,7 @@ async def test_a_learner_solves_a_lab_with_keys_only(terminal: Terminal, tmp_pat
     terminal.type(F3)
     await terminal.shows("✗ *")
     terminal.type("e")
-    await terminal.shows("ctrl+o open")
+    await terminal.shows("ctrl+o open", "applying this would")  # the editor has the keys
     terminal.type(CTRL_O)
     await terminal.shows("Open which file?", "summary.yaml")
     terminal.type("\x1b[B" + ENTER)
