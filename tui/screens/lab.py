@@ -56,7 +56,8 @@ class LabScreen(Screen[None]):
         Binding("f3,2", "view('matrix')", "Matrix"),
         Binding("f4,3", "work", "Work"),
         Binding("f5", "check", "Check"),
-        Binding("f6", "shell", "Shell in/out"),
+        # First of all keys, and without delay: what is typed after it must not go where the focus was before.
+        Binding("f6", "shell", "Shell in/out", priority=True),
         Binding("h", "hint", "Hint"),
         Binding("e", "editor", "Editor", show=False),
         Binding("s", "solution", "Solution", show=False),
@@ -381,7 +382,7 @@ class LabScreen(Screen[None]):
     def action_view(self, view: str) -> None:
         """Go to the tasks or the matrix; where there is no room for all, only that is shown."""
         self._switch(view)
-        (self.query_one(TaskList) if view == "tasks" else self._matrix_pane.matrix).focus()
+        self.set_focus(self.query_one(TaskList) if view == "tasks" else self._matrix_pane.matrix)
 
     def _switch(self, view: str) -> None:
         self._view = view

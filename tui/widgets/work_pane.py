@@ -88,7 +88,8 @@ class WorkPane(Vertical):
         """Show one of `WORKS` and give it the keys."""
         self.query_one("#works", TabLine).activate(work)
         self.query_one("#work", ContentSwitcher).current = work
-        {"shell": self.terminal, "editor": self.editor.area}.get(work, self.query_one("#report")).focus()
+        widget = {"shell": self.terminal, "editor": self.editor.area}.get(work, self.query_one("#report"))
+        self.screen.set_focus(widget)  # now: `widget.focus()` waits, and keys would go where the focus was
 
     def show_next(self) -> None:
         """Show the next of `WORKS`, or give the keys to the one that is shown."""
