@@ -69,6 +69,8 @@ def test_the_life_of_a_lab(netdojo: Netdojo, home: Path) -> None:
         assert json.loads(ok("lab", "check", "--output", "json"))["held"]
         assert "<testsuite" in ok("lab", "check", "--output", "junit")
         assert "database" in ok("lab", "explain", "customer -> database:2379")
+        told = json.loads(ok("lab", "explain", "customer -> database:2379", "--output", "json"))["lines"]
+        assert told[0].endswith("dropped")
         ok("lab", "reset")
         assert not json.loads(ok("lab", "check", "--output", "json", status=1))["held"]
     finally:

@@ -206,8 +206,11 @@ def solution(name: str, backend: str, applied: bool) -> None:
 @lab.command()
 @click.argument("arguments", metavar="[LAB] ARROW", nargs=-1, required=True)
 @on_option
-def explain(arguments: tuple[str, ...], backend: str) -> None:
+@output_option
+def explain(arguments: tuple[str, ...], backend: str, output: str) -> None:
     """Say why a flow is open or closed; ARROW is such as 'customer -> database:2379'."""
+    import json
+
     from content.errors import UsageError
     from tui import output as forms
 
@@ -215,7 +218,11 @@ def explain(arguments: tuple[str, ...], backend: str) -> None:
     if len(names) > 1:
         raise UsageError("give a lab and one arrow", remedy="quote it: netdojo lab explain LAB 'a -> b:80'")
     session = _session(names[0] if names else "", backend)
-    click.echo(forms.sentences(perform(session.explain_arrow(arrow)), forms.terminal_width()))
+    lines = perform(session.explain_arrow(arrow))
+    if output == "json":
+        click.echo(json.dumps({"version": 1, "arrow": arrow, "lines": lines}, indent=2))
+    else:
+        click.echo(forms.sentences(lines, forms.terminal_width()))
 
 
 @lab.command()
