@@ -182,16 +182,14 @@ class LabScreen(Screen[None]):
         action = self._trouble.action
         self._trouble.clear()
         match action:
-            case "start":
-                self._start()
             case "check":
                 self.action_check()
             case "reset":
                 self._reset("yes")
             case "apply":
                 self._works.editor.apply()
-            case _:
-                self._work(self.operations.observe, "observe")
+            case _:  # a start finds a cluster that runs, and makes one that is gone
+                self._start()
 
     # --- the matrix ---
 
