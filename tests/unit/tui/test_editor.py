@@ -104,11 +104,11 @@ async def test_a_change_from_outside_is_read_or_kept_apart(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
 async def test_a_disk_that_refuses_loses_no_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Any, error: OSError
 ) -> None:
     app = Host(tmp_path)
     async with app.run_test(size=(60, 20)) as pilot:
-        app.editor.area.focus()
+        app.screen.set_focus(app.editor.area)
 
         def refuse(*_: Any) -> None:
             raise error
@@ -116,7 +116,7 @@ async def test_a_disk_that_refuses_loses_no_text(
         monkeypatch.setattr(app.editor.files, "write", refuse)
         monkeypatch.setattr(app.editor.files, "keep_draft", refuse)
         await pilot.press("x", "ctrl+s")
-        assert "not saved" in app.note
+        await until(lambda: "not saved" in app.note)
         app.editor.keep_draft()
         assert "could not be kept" in app.note
         assert app.editor.area.text.startswith("x")
