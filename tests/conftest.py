@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from grader.errors import InfrastructureError
 from grader.ports import Capabilities
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 settings.register_profile("netdojo", deadline=None)  # a law holds or not, however busy the machine is
+settings.register_profile(  # the same examples for each mutant, and no search for a smaller one
+    "mutation", deadline=None, database=None, derandomize=True, max_examples=25, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("netdojo")
 GROUPS = ("root", "netns", "kubectl", "corpora", "docker", "kind")
 
