@@ -169,7 +169,7 @@ def swap(mutant: Mutant, file: Path) -> None:
 
 
 def _outer(function: str) -> str:
-    return function.split(".")[0]
+    return function.split(".", maxsplit=1)[0]
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

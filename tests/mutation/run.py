@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
+import hashlib
 import json
 import os
 import pickle
@@ -20,8 +21,8 @@ import signal
 import sys
 import time
 import tomllib
-from collections import Counter, defaultdict
 from bisect import bisect_right
+from collections import Counter, defaultdict
 from fnmatch import fnmatch
 from itertools import accumulate
 from pathlib import Path
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = ROOT.parent / "shared" / "corpora"
 MEMORY = 3 << 30
+PATIENCE = 20
+"""Seconds that a child may sleep: no test of these does."""
 Lines = dict[str, dict[int, set[str]]]
 
 
@@ -73,15 +76,18 @@ def in_child(work: Callable[[], Any], *, seconds: float = 0) -> Any:
             os._exit(status)
     os.close(writing)
     with os.fdopen(reading, "rb") as sent:
-        got = sent.read() if not seconds else _read(sent, child, time.monotonic() + 6 * seconds + 10)
+        got = _read(sent, child) if seconds else sent.read()
     os.waitpid(child, 0)
     return pickle.loads(got) if got else None  # noqa: S301 - of our own child
 
 
-def _read(sent: Any, child: int, deadline: float) -> bytes:
-    """Read until the child is done; one that waits for ever uses no time of the processor and is ended here."""
+def _read(sent: Any, child: int) -> bytes:
+    """Read until the child is done; one that only waits uses up no limit, and is ended here. A busy machine ends none."""
+    asleep = 0
     while not select.select([sent], [], [], 1)[0]:
-        if time.monotonic() > deadline:
+        state = Path(f"/proc/{child}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        asleep = asleep + 1 if state == "S" else 0
+        if asleep >= PATIENCE:
             os.kill(child, signal.SIGKILL)
     return bytes(sent.read())
 
@@ -113,10 +119,10 @@ class Killing:
         learnt = self._known()
         if not learnt or learnt[2]:
             say("the tests do not pass as they are", *(learnt[2] if learnt else ()))
-            raise pytest.Exit("nothing to measure", 1)
+            pytest.exit("nothing to measure", 1)
         self.lines, self.seconds, _ = learnt
         say(f"learnt in {time.monotonic() - began:.0f} s; without tracing they take {sum(self.seconds.values()):.1f} s")
-        wanted = [m for file, name in chosen(self.options.patterns) for m in make.mutants(file, name)]
+        wanted = [m for file, name in chosen(self.options.patterns) for m in self._mutants(file, name)]
         if self.options.again:
             survived = {each["name"] for each in json.loads(self.options.again.read_text()) if each["end"] != "killed"}
             changes = {each["change"] for each in json.loads(self.options.again.read_text()) if each["end"] != "killed"}
@@ -134,12 +140,26 @@ class Killing:
                 say(f"{number} of {len(wanted)} in {time.monotonic() - began:.0f} s: {dict(ends)}")
         return True
 
+    def _mutants(self, file: Path, name: str) -> list[make.Mutant]:
+        """The mutants of a module, from an earlier run where its text is the same."""
+        if self.options.learnt is None:
+            return make.mutants(file, name)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        kept = self.options.learnt.with_name(f"{self.options.learnt.name}.{name}.{digest}")
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(make.mutants(file, name)))
+        made: list[make.Mutant] = pickle.loads(kept.read_bytes())  # noqa: S301 - our own
+        return made
+
     def _known(self) -> Any:
         """What an earlier run has learnt, when told where that is; tests that it did not know are learnt now."""
         file = self.options.learnt
         lines, seconds, _ = pickle.loads(file.read_bytes()) if file and file.exists() else ({}, {}, [])  # noqa: S301 - our own
         everything = self.items
         self.items = {name: item for name, item in everything.items() if name not in seconds}
+        if not self.items:
+            self.items = everything
+            return lines, seconds, []
         more = in_child(self._learn)
         self.items = everything
         if not more or more[2]:
