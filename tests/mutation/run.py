@@ -82,7 +82,7 @@ def in_child(work: Callable[[], Any], *, seconds: float = 0) -> Any:
 
 
 def _read(sent: Any, child: int) -> bytes:
-    """Read until the child is done; one that only waits uses up no limit, and is ended here. A busy machine ends none."""
+    """Read until the child is done; one that only waits would not be ended by its limit, and is here."""
     asleep = 0
     while not select.select([sent], [], [], 1)[0]:
         state = Path(f"/proc/{child}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
@@ -190,12 +190,14 @@ class Killing:
         data = measure.get_data()
         lines: Lines = {}
         for file in data.measured_files():
-            lines[file] = {n: set(c) & self.items.keys() for n, c in data.contexts_by_lineno(file).items()}
+            lines[str(Path(file).relative_to(ROOT))] = {
+                n: set(c) & self.items.keys() for n, c in data.contexts_by_lineno(file).items()
+            }
         return lines, seconds, []
 
     def _judge(self, mutant: make.Mutant) -> None:
         file = ROOT / f"{mutant.module.replace('.', '/')}.py"
-        reached = self.lines.get(str(file), {})
+        reached = self.lines.get(str(file.relative_to(ROOT)), {})
         tests = {test for line in mutant.lines for test in reached.get(line, ())} & self.items.keys()
         if not tests:
             self.results[mutant.name] = ["no test", mutant, "", 0.0]
