@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PROTOCOL_NUMBERS = {"ICMP": 1, "TCP": 6, "UDP": 17, "ICMPv6": 58, "SCTP": 132, "UDPLite": 136}
 _NAMES = {str(number): name for name, number in PROTOCOL_NUMBERS.items()}
+_PORT_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}\Z")
+"""Source: Calico's API, `lib/numorstring/port.go`."""
 WITH_PORTS = ("TCP", "UDP", "SCTP")
 
 
@@ -92,10 +95,12 @@ def _read_port(value: object, path: str, problems: Problems) -> PortMatch:
     elif isinstance(value, str):
         first, colon, last = value.partition(":")
         if not _is_digits(first) or (colon and not _is_digits(last)):
-            if colon or not value:
+            if colon:
                 problems.invalid(path, value, "a range is two numbers, written in quotes: '1000:2000'")
+            elif not _PORT_NAME.match(value):
+                problems.invalid(path, value, "a port's name is 1 to 128 letters, digits, '_', '.' or '-'")
             return PortMatch(name=value)
-        low, high = int(first), int(last if colon else first)
+        low, high = _number(first), _number(last if colon else first)
     else:
         problems.invalid(path, value, "must be a port number, a range in quotes, or a port's name")
         return PortMatch()
@@ -107,7 +112,13 @@ def _read_port(value: object, path: str, problems: Problems) -> PortMatch:
 
 
 def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 5
+    return text.isascii() and text.isdigit()
+
+
+def _number(digits: str) -> int:
+    """Digits as a number; one that is no port's however long it is."""
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) <= 5 else 65536
 
 
 def read_icmp(value: object, path: str, problems: Problems) -> tuple[int, int | None] | None:

@@ -22,11 +22,19 @@ from grader.calico.model import (
     Profile,
     ServiceMatch,
 )
-from grader.calico.selectors import Compare, Everything, Junction, Negation
+from grader.calico.selectors import Compare, Everything
 from grader.kube.cluster_model import ClusterPeer, ClusterPolicy, ClusterPort, ClusterRule, PodSet
-from grader.kube.model import ContainerPort, IPBlock, LabelSelector, NetworkPolicy, Peer, PolicyPort, PolicyRule
-from grader.kube.model import Origin, Requirement
-from grader.kube.parse import read_objects
+from grader.kube.model import (
+    ContainerPort,
+    IPBlock,
+    LabelSelector,
+    NetworkPolicy,
+    Origin,
+    Peer,
+    PolicyPort,
+    PolicyRule,
+    Requirement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +74,7 @@ READ_RULE = CalicoRule(
     ip_version=4,
     http="HTTP GET or HEAD /a or /b*",
 )
-NOWHERE = Origin("objects")
+NOWHERE = Origin("a.yaml", 3)
 
 CALICO: dict[str, tuple[str, str, Any]] = {
     "a rule in every field": (f"gnp g {{ingress: [{RULE}]}}", "calico_policies.ingress", (READ_RULE,)),
@@ -91,13 +99,30 @@ CALICO: dict[str, tuple[str, str, Any]] = {
         (CalicoRule("Deny", protocol="ICMP", not_protocol="255"), CalicoRule("Deny", protocol="TCP")),
     ),
     "the first and last ports": (
-        "gnp g {egress: [{action: Deny, protocol: TCP, source: {ports: [0, 65535, '0:65535', '7:7', 0a, 123456]}}]}",
+        "gnp g {egress: [{action: Deny, protocol: TCP, source: {ports: [0, 65535, '0:65535', '7:7', 0a, '000080']}}]}",
         "calico_policies.egress",
-        None,
+        (
+            CalicoRule(
+                "Deny",
+                Entity(
+                    ports=(
+                        PortMatch(0, 0),
+                        PortMatch(65535, 65535),
+                        PortMatch(0, 65535),
+                        PortMatch(7, 7),
+                        PortMatch(name="0a"),
+                        PortMatch(80, 80),
+                    )
+                ),
+                protocol="TCP",
+            ),
+        ),
     ),
     "services": (
-        "np shop/p {ingress: [{action: Allow, source: {services: {name: s}}}], "
-        "egress: [{action: Allow, destination: {services: {name: t, namespace: n}}}]}",
+        (
+            "np shop/p {ingress: [{action: Allow, source: {services: {name: s}}}], "
+            "egress: [{action: Allow, destination: {services: {name: t, namespace: n}}}]}"
+        ),
         "calico_policies",
         (
             CalicoPolicy(
@@ -112,9 +137,13 @@ CALICO: dict[str, tuple[str, str, Any]] = {
         ),
     ),
     "a global policy in every field": (
-        "gnp g {tier: sec, order: 1.5, selector: has(a), namespaceSelector: has(b), serviceAccountSelector: has(c), "
-        "types: [Egress], doNotTrack: true, applyOnForward: true, performanceHints: [x], ingress: [{action: Log}], "
-        "egress: [{action: Deny}]}",
+        (
+            "gnp g {tier: sec, order: 1.5, selector: has(a), namespaceSelector: has(b), "
+            "serviceAccountSelector: has(c), "
+            "types: [Egress], doNotTrack: true, applyOnForward: true, performanceHints: [x], ingress: "
+            "[{action: Log}], "
+            "egress: [{action: Deny}]}"
+        ),
         "calico_policies",
         (
             CalicoPolicy(
@@ -205,8 +234,10 @@ CALICO: dict[str, tuple[str, str, Any]] = {
     ),
     "a global network set": ("gset s {}", "network_sets", (NetworkSet("", "s", {}, (), NOWHERE),)),
     "a host endpoint": (
-        "hep h [a=b] {node: n, interfaceName: eth0, expectedIPs: [10.0.0.1, 'fd00::1'], profiles: [p, q], "
-        "ports: [{name: web, port: 80, protocol: TCP}, {port: 53, protocol: 17}]}",
+        (
+            "hep h [a=b] {node: n, interfaceName: eth0, expectedIPs: [10.0.0.1, 'fd00::1'], profiles: [p, q], "
+            "ports: [{name: web, port: 80, protocol: TCP}, {port: 53, protocol: 17}]}"
+        ),
         "host_endpoints",
         (
             HostEndpoint(
@@ -231,22 +262,227 @@ CALICO: dict[str, tuple[str, str, Any]] = {
         "profiles",
         (Profile("p", {"a": "b"}, (CalicoRule("Allow"),), (CalicoRule("Deny"),), NOWHERE),),
     ),
-    "a pool": ("pool p {cidr: 10.0.0.0/16}", "pools", (IPPool("p", ip_network("10.0.0.0/16"), origin=NOWHERE),)),
+    "a pool": ("pool p {cidr: 10.0.0.0/16}", "ip_pools", (IPPool("p", ip_network("10.0.0.0/16"), origin=NOWHERE),)),
     "a pool that is not used": (
         "pool p {cidr: 10.0.0.0/16, disabled: true, natOutgoing: true}",
-        "pools",
+        "ip_pools",
         (IPPool("p", ip_network("10.0.0.0/16"), disabled=True, origin=NOWHERE),),
     ),
+    "Felix": (
+        (
+            "felix default {failsafeInboundHostPorts: [{protocol: udp, port: 68, net: 10.0.0.0/8}, "
+            "{port: 22}], "
+            "failsafeOutboundHostPorts: []}"
+        ),
+        "felix",
+        (FelixConfiguration("default", (FailSafe("UDP", 68, ip_network("10.0.0.0/8")), FailSafe("TCP", 22)), ()),),
+    ),
+    "Felix of nothing": ("felix default {}", "felix", (FelixConfiguration("default"),)),
 }
 
 
-def test_ports_at_their_limits(parsed: Callable[..., Any]) -> None:
-    (policy,) = parsed(CALICO["the first and last ports"][0]).calico_policies
-    assert policy.egress[0].source.ports == (
-        PortMatch(0, 0),
-        PortMatch(65535, 65535),
-        PortMatch(0, 65535),
-        PortMatch(7, 7),
-        PortMatch(name="0a"),
-        PortMatch(123456, 123456),
-    )
+def select(*requirements: tuple[str, str, *tuple[str, ...]]) -> LabelSelector:
+    return LabelSelector(tuple(Requirement(key, operator, tuple(values)) for key, operator, *values in requirements))
+
+
+BLUE = select(("team", "In", "blue"))
+ANYBODY = LabelSelector()
+PEERS = (
+    "[{namespaces: {matchLabels: {team: blue}}}, {pods: {namespaceSelector: {}, podSelector: {matchLabels: "
+    "{team: blue}}}}"
+)
+READ_PEERS = (ClusterPeer(PodSet(BLUE)), ClusterPeer(PodSet(ANYBODY, BLUE)))
+
+CLUSTER: dict[str, tuple[str, str, Any]] = {
+    "a rule for what comes in": (
+        (
+            f"cnp a {{tier: Admin, priority: 0, subject: {{namespaces: {{}}}}, ingress: [{{action: "
+            f"Accept, name: n, "
+            f"from: {PEERS}]}}]}}"
+        ),
+        "cluster_policies",
+        (
+            ClusterPolicy(
+                "ClusterNetworkPolicy",
+                "a",
+                "Admin",
+                0,
+                PodSet(ANYBODY),
+                (ClusterRule("Accept", "n", READ_PEERS),),
+                origin=NOWHERE,
+            ),
+        ),
+    ),
+    "a rule for what goes out": (
+        (
+            "cnp a {tier: Baseline, priority: 1000, subject: {pods: {namespaceSelector: {matchLabels: "
+            "{team: blue}}}}, "
+            f"egress: [{{action: Pass, to: {PEERS}, {{nodes: {{matchLabels: {{team: blue}}}}}}, "
+            "{networks: [10.0.0.0/8, 'fd00::/8']}, {domainNames: [a.b, '*.c']}]}]}"
+        ),
+        "cluster_policies",
+        (
+            ClusterPolicy(
+                "ClusterNetworkPolicy",
+                "a",
+                "Baseline",
+                1000,
+                PodSet(BLUE, ANYBODY),
+                egress=(
+                    ClusterRule(
+                        "Pass",
+                        peers=(
+                            *READ_PEERS,
+                            ClusterPeer(nodes=BLUE),
+                            ClusterPeer(networks=(ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
+                            ClusterPeer(domains=("a.b", "*.c")),
+                        ),
+                    ),
+                ),
+                origin=NOWHERE,
+            ),
+        ),
+    ),
+    "protocols": (
+        (
+            "cnp a {tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, "
+            "from: [{namespaces: {}}],"
+            " protocols: [{tcp: {destinationPort: {number: 1}}}, {udp: {destinationPort: {range: "
+            "{start: 2, end: 3}}}}, "
+            "{sctp: {}}, {destinationNamedPort: http}, {tcp: {destinationPort: {range: {start: 1, end: "
+            "65535}}}}]}]}"
+        ),
+        "cluster_policies.ingress.ports",
+        (
+            ClusterPort("TCP", 1, 1),
+            ClusterPort("UDP", 2, 3),
+            ClusterPort("SCTP"),
+            ClusterPort(name="http"),
+            ClusterPort("TCP", 1, 65535),
+        ),
+    ),
+    "an AdminNetworkPolicy": (
+        (
+            "anp a {priority: 7, subject: {namespaces: {}}, egress: [{action: Allow, to: [{namespaces: "
+            "{}}], ports: "
+            "[{portNumber: {port: 1, protocol: SCTP}}, {portRange: {start: 2, end: 3}}, {namedPort: http}, "
+            "{portNumber: {port: 65535}}]}]}"
+        ),
+        "cluster_policies",
+        (
+            ClusterPolicy(
+                "AdminNetworkPolicy",
+                "a",
+                "Admin",
+                7,
+                PodSet(ANYBODY),
+                egress=(
+                    ClusterRule(
+                        "Accept",
+                        "",
+                        (ClusterPeer(PodSet(ANYBODY)),),
+                        (
+                            ClusterPort("SCTP", 1, 1),
+                            ClusterPort("TCP", 2, 3),
+                            ClusterPort(name="http"),
+                            ClusterPort("TCP", 65535, 65535),
+                        ),
+                    ),
+                ),
+                origin=NOWHERE,
+            ),
+        ),
+    ),
+    "a BaselineAdminNetworkPolicy": (
+        "banp default {subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}",
+        "cluster_policies",
+        (
+            ClusterPolicy(
+                "BaselineAdminNetworkPolicy",
+                "default",
+                "Baseline",
+                0,
+                PodSet(ANYBODY),
+                (ClusterRule("Deny", "", (ClusterPeer(PodSet(ANYBODY)),)),),
+                origin=NOWHERE,
+            ),
+        ),
+    ),
+    "as many rules as there may be": (
+        "cnp a {tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: ["
+        + ", ".join(["{action: Deny, from: [{namespaces: {}}]}"] * 25)
+        + "]}",
+        "cluster_policies.ingress.name",
+        "",
+    ),
+}
+
+KUBERNETES: dict[str, tuple[str, str, Any]] = {
+    "a policy in every field": (
+        (
+            "knp shop/p {podSelector: {matchLabels: {b: c, a: ''}, matchExpressions: [{key: d, "
+            "operator: NotIn, values: "
+            "[e, f]}, {key: x.y/g, operator: Exists}, {key: h, operator: DoesNotExist}, {key: i, "
+            "operator: In, values: "
+            "[j]}]}, policyTypes: [Egress, Ingress], ingress: [{from: [{podSelector: {}}, {namespaceSelector: "
+            "{matchLabels: {team: blue}}, podSelector:}, {ipBlock: {cidr: 10.0.0.7/8, except: "
+            "[10.1.0.0/16, 10.2.0.0/16]}}], "
+            "ports: [{port: 1}, {port: http, protocol: UDP}, {port: 2, endPort: 2}, {protocol: SCTP}]}], "
+            "egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}, {ports: [{port: 65535, endPort: 65535}]}]}"
+        ),
+        "policies",
+        (
+            NetworkPolicy(
+                "shop",
+                "p",
+                select(
+                    ("a", "In", ""),
+                    ("b", "In", "c"),
+                    ("d", "NotIn", "e", "f"),
+                    ("x.y/g", "Exists"),
+                    ("h", "DoesNotExist"),
+                    ("i", "In", "j"),
+                ),
+                (
+                    PolicyRule(
+                        (
+                            Peer(pods=ANYBODY),
+                            Peer(ANYBODY, BLUE),
+                            Peer(
+                                block=IPBlock(
+                                    ip_network("10.0.0.0/8"), (ip_network("10.1.0.0/16"), ip_network("10.2.0.0/16"))
+                                )
+                            ),
+                        ),
+                        (
+                            PolicyPort("TCP", 1),
+                            PolicyPort("UDP", "http"),
+                            PolicyPort("TCP", 2, 2),
+                            PolicyPort("SCTP"),
+                        ),
+                    ),
+                ),
+                (
+                    PolicyRule((Peer(block=IPBlock(ip_network("fd00::/8"))),)),
+                    PolicyRule((), (PolicyPort("TCP", 65535, 65535),)),
+                ),
+                isolates_ingress=True,
+                isolates_egress=True,
+                origin=NOWHERE,
+            ),
+        ),
+    ),
+    "a policy of nothing": ("knp shop/p {}", "policies", (NetworkPolicy("shop", "p", origin=NOWHERE),)),
+}
+ALL = CALICO | CLUSTER | {f"Kubernetes: {name}": row for name, row in KUBERNETES.items()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_read(parsed: Callable[..., Any], name: str) -> None:
+    text, field, expected = ALL[name]
+    found: Any = parsed(text, origins=[NOWHERE])
+    first, *more = field.split(".")
+    found = getattr(found, first)
+    for part in more:
+        found = getattr(found[0], part)
+    assert found == expected
