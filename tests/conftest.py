@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
-settings.register_profile("netdojo", deadline=None)  # a law holds or not, however busy the machine is
+# A law holds or not, however busy the machine is. Each run tries other examples; NETDOJO_EXAMPLES tries more at once.
+settings.register_profile("netdojo", deadline=None, max_examples=int(os.environ.get("NETDOJO_EXAMPLES", "50")))
 settings.register_profile(  # the same examples for each mutant, and no search for a smaller one
     "mutation", deadline=None, database=None, derandomize=True, max_examples=25, phases=(Phase.explicit, Phase.generate)
 )

@@ -227,8 +227,8 @@ def _sweep(tiers: Tiers, everyone: Bits, port: Bits) -> tuple[Bits, Bits, Bits]:
                     hit |= peers
             hit &= remaining
             if conditioned:
-                # What comes later may open it anyhow; else it stands on the condition.
-                conditional |= hit if effect is Effect.ALLOW else 0
+                # Only rules that allow have conditions. What comes later may open it anyhow; else it stands on them.
+                conditional |= hit
                 continue
             remaining ^= hit
             if effect is Effect.ALLOW:

@@ -156,6 +156,9 @@ WHOLE = """
 """
 
 
+READ = yaml.safe_load(WHOLE)
+
+
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every container in a document with each of its keys."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -165,7 +168,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10_000), JUNK), min_size=1, max_size=3))
 def test_junk_anywhere_is_a_defect_and_never_a_crash(changes: list[tuple[int, Any]]) -> None:
-    document = yaml.safe_load(WHOLE)
+    document = copy.deepcopy(READ)
     for number, junk in changes:
         found = places(document)
         container, key = found[number % len(found)]

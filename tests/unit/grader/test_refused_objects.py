@@ -13,9 +13,8 @@ from content.errors import BrokenContentError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REFUSED: dict[str, dict[str, Any]] = yaml.safe_load(
-    Path(__file__).with_name("refused.yaml").read_text(encoding="utf-8")
-)
+TEXT = Path(__file__).with_name("refused.yaml").read_text(encoding="utf-8")
+REFUSED: dict[str, dict[str, Any]] = yaml.load(TEXT, yaml.CSafeLoader)
 
 
 @pytest.mark.parametrize("name", REFUSED)
