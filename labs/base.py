@@ -83,6 +83,10 @@ class Backend(Protocol):
         """The port for a ready cluster."""
         ...
 
-    async def stop(self, name: str, folder: Path) -> None:
-        """Remove it; nothing there is fine."""
+    async def stop(self, name: str, folder: Path, *, delete: bool = False) -> None:
+        """Remove it; nothing there is fine.
+
+        A backend whose clusters take long to make may clean this one and keep it for the next lab; `delete` says not
+        to. Either way `folder` is gone afterwards.
+        """
         ...

@@ -242,9 +242,12 @@ class LabSession:
         await self.stop()
         await self.start(progress)
 
-    async def stop(self) -> None:
-        """Remove the cluster; the work folder and the progress stay."""
-        await self.backend.stop(self.name, self.folder)
+    async def stop(self, *, delete: bool = False) -> None:
+        """Remove the cluster; the work folder and the progress stay.
+
+        `delete`: also where a cluster would be kept for the next lab.
+        """
+        await self.backend.stop(self.name, self.folder, delete=delete)
 
 
 CLUSTER_WIDE = frozenset({"Namespace", "Node", "ClusterNetworkPolicy", "GlobalNetworkPolicy", "Tier"})

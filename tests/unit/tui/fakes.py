@@ -254,8 +254,8 @@ class FakeSession(LabSession):
         progress("removing")
         self.change(everything)
 
-    async def stop(self) -> None:
-        self._called("stop")
+    async def stop(self, *, delete: bool = False) -> None:
+        self._called("stop, delete" if delete else "stop")
         self.phase = Phase.ABSENT
 
 
