@@ -1,8 +1,8 @@
 """What is said to a server so that it tells who it is, and what its answer proves.
 
 The labs' workloads are agnhost's netexec, which tells its host name, the client's address and gives a nonce back
-(source: kubernetes/kubernetes test/images/agnhost/netexec). A DNS server gives back the question, whose name carries the
-nonce.
+(source: kubernetes/kubernetes test/images/agnhost/netexec). A DNS server gives back the question, whose name carries
+the nonce.
 Of any other server only this can be said: it accepted the connection, or it answered.
 """
 
