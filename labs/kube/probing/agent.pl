@@ -181,7 +181,7 @@ sub begin {
         return;
     }
     $open{ fileno $socket } = $task;
-    wait_for($task, $limit{ $task->{protocol} eq "TCP" || $task->{protocol} eq "SCTP" ? "connect" : "answer" });
+    wait_for($task, $limit{ $task->{protocol} eq "UDP" ? "answer" : "connect" });
     return;
 }
 

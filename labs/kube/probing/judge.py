@@ -59,7 +59,7 @@ def _judge_silence(planned: Planned) -> tuple[Outcome, str]:
             f"silence proves nothing: the server on {probe.destination}:{probe.port}/udp may not answer at all "
             "(agnhost netexec and DNS servers do)"
         )
-    each = CONNECT_MILLISECONDS if probe.protocol in {"TCP", "SCTP"} else ANSWER_MILLISECONDS
+    each = ANSWER_MILLISECONDS if probe.protocol == "UDP" else CONNECT_MILLISECONDS
     return Outcome.DROPPED, f"no answer in {TRIES} x {each} ms"
 
 

@@ -82,8 +82,8 @@ class Places:
         self._services = {_ref(service): service for service in kinds["Service"]}
         self._nodes = {str(node["metadata"]["name"]): node for node in nodes_in_order(kinds["Node"])}
         self._hosts = hosts
-        self._names = {hostname(pod): ref for ref, pod in reversed(self._pods.items()) if not _ended(pod)}
-        self._names |= {f"host:{host}": f"host:{host}" for host in hosts}
+        self._names = {host: f"host:{host}" for host in hosts}
+        self._names |= {hostname(pod): ref for ref, pod in reversed(self._pods.items()) if not _ended(pod)}
 
     def source(self, name: str) -> Place:
         """Where a probe starts.
@@ -197,13 +197,13 @@ def hostname(pod: Manifest) -> str:
 
 def speech_of(pod: Manifest, port: int, protocol: str) -> Speech:
     """What a pod speaks on a port, by its containers' images and commands."""
-    for container in _containers(pod):
+    option, default = _NETEXEC_PORTS.get(protocol, ("", 0))
+    for container in _containers(pod) if option else ():
         words = " ".join(str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ())))
         image = str(container.get("image", "")).partition("@")[0].rpartition("/")[2]
         if not (_NETEXEC_IMAGE.fullmatch(image) and re.search(r"\bnetexec\b", words)):
             continue
-        option, default = _NETEXEC_PORTS.get(protocol, ("", 0))
-        given = [int(found) for found in re.findall(rf"{option}[= ]([0-9]{{1,5}})\b", words)] if option else []
+        given = [int(found) for found in re.findall(rf"{option}[= ](-?[0-9]{{1,5}})\b", words)]
         if port in (given or [default]):
             return Speech.NETEXEC
     return Speech.DNS if port == 53 and protocol in {"TCP", "UDP"} else Speech.UNKNOWN

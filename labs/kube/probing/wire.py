@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labs.kube.probing.places import Place
 
 CONNECT_MILLISECONDS = 500
-"""Silence of this length, twice, is a denial: of a connection, whose other side is the kernel."""
+"""Silence of this length, twice, is a denial: of a connection or an echo, whose other side is a kernel."""
 ANSWER_MILLISECONDS = 1000
 """The same for a datagram, whose other side is a process that may be waiting for its turn."""
 TRIES = 2
