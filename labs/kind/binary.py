@@ -1,8 +1,8 @@
 """The kind program: found, asked for its version, and run so that it ends with whoever started it.
 
-Runs that make or remove clusters hold a lock file, whose lock the program inherits and into which it writes its process
-id before anything else: so a later command can tell that a program is still at work whose starter was killed, and end it
-and all that it started, and nobody else.
+Runs that make or remove clusters hold a lock file, whose lock the program inherits and into which it writes its
+process id before anything else: so a later command can tell that a program is still at work whose starter was killed,
+and end it and all that it started, and nobody else.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from grader.errors import InfrastructureError, NotCapableError
@@ -23,7 +24,6 @@ from labs.locks import FileLock, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 _END_SECONDS = 5.0
 _TICK = 0.02
@@ -52,6 +52,9 @@ class Program(Protocol):
         """Run it to its end, and tell each line that it writes as it comes. Cancelled, it ends with its children.
 
         Args:
+            arguments: what follows the program's name.
+            progress: gets each line.
+            stdin: all of its input.
             lock: a file that is locked, with the process id in it, for as long as it runs.
         """
         ...
@@ -69,7 +72,7 @@ class KindProgram:
         Raises:
             NotCapableError: nowhere.
         """
-        path = shutil.which(os.path.expanduser(self.name))
+        path = shutil.which(str(Path(self.name).expanduser()) if self.name.startswith("~") else self.name)
         if path is None:
             raise NotCapableError(
                 f"the program {self.name} is not on the path",
@@ -162,6 +165,12 @@ def _signal(group: int, number: signal.Signals) -> None:
             os.killpg(group, number)
 
 
+def _signal_holder(lock: Path, number: signal.Signals) -> None:
+    group = int(lock.read_text(encoding="ascii"))
+    if group > 1:
+        _signal(group, number)
+
+
 async def _take(lock: Path) -> FileLock:
     await end_left(lock)
     held = FileLock.acquire(lock)
@@ -182,9 +191,7 @@ async def end_left(lock: Path) -> bool:
     number = signal.SIGTERM
     while is_held(lock):
         with contextlib.suppress(OSError, ValueError):
-            group = int(lock.read_text(encoding="ascii"))
-            if group > 1:
-                _signal(group, number)
+            _signal_holder(lock, number)
         if time.monotonic() > limit:
             raise InfrastructureError(
                 f"a kind program that was left behind does not end ({lock})",

@@ -1,7 +1,7 @@
 """What is asked of the container engine, whoever carries the questions: the port between backend and Docker's SDK.
 
-Every method raises `grader.errors.InfrastructureError` where the engine does not answer or refuses, in its own words and
-with a remedy. What is not there is an answer, not an error.
+Every method raises `grader.errors.InfrastructureError` where the engine does not answer or refuses, in its own words
+and with a remedy. What is not there is an answer, not an error.
 """
 
 from __future__ import annotations
