@@ -31,7 +31,7 @@ class Services:
         from tui.services import AppSettings
 
         known = _settings()
-        return AppSettings(known.theme, known.animation, known.watch)
+        return AppSettings(known.theme, known.animation, known.watch, known.backend)
 
     def remember(self, settings: AppSettings) -> None:
         """Keep changed settings for the next start."""
@@ -42,6 +42,7 @@ class Services:
         with explained("write", file):
             save(file, _settings().model_copy(update=asdict(settings)))
         _settings.cache_clear()
+        self._sessions.clear()  # a lab may run elsewhere now
 
     async def machine(self) -> Machine:
         """What can run here, as the app shows it; looks in a thread."""
@@ -66,24 +67,27 @@ class Services:
         """
         return find_lab(name)
 
-    def session(self, lab: Lab) -> LabSession:
-        """A lab with the backend that this user wants; the same session each time."""
+    def session(self, lab: Lab, on: str = "") -> LabSession:
+        """A lab with the backend that this user wants, or with that of this name; the same session each time."""
         from labs.session import LabSession
         from labs.store import cluster_folder, folders
 
-        if lab.id not in self._sessions:
+        known = self._sessions.get(lab.id)
+        if known is None or on not in {"", known.backend.name}:
             work = folders().data / "work" / lab.id
-            place = backend(self._backend, lab)
-            self._sessions[lab.id] = LabSession(lab, place, cluster_folder(lab.id), work, self.progress)
-        return self._sessions[lab.id]
+            place = backend(on or self._backend, lab)
+            known = LabSession(lab, place, cluster_folder(lab.id, place.name), work, self.progress)
+            self._sessions[lab.id] = known
+        return known
 
     def trial(self, lab: Lab, name: str) -> LabSession:
         """A session that does not count: a cluster of its own under this name, nothing recorded."""
         from labs.session import LabSession
         from labs.store import cluster_folder
 
-        folder = cluster_folder(name)
-        return LabSession(lab, backend(self._backend, lab), folder, folder / "work", name=name)
+        place = backend(self._backend, lab, name)
+        folder = cluster_folder(name, place.name)
+        return LabSession(lab, place, folder, folder / "work", name=name)
 
 
 def services(backend: str = "auto") -> Services:
@@ -91,26 +95,31 @@ def services(backend: str = "auto") -> Services:
     return Services(backend)
 
 
-def backend(wanted: str, lab: Lab | None = None) -> Backend:
-    """The backend for a lab: what was asked for, else the setting, else the sandbox.
+def backend(wanted: str, lab: Lab, name: str = "") -> Backend:
+    """The backend for a lab: what was asked for, else where it runs already, else the setting, else what suits it.
+
+    `name` is the cluster's, when it is not the lab's.
 
     Raises:
-        NotCapableError: the lab does not run there, or this netdojo has no such backend.
+        NotCapableError: the lab does not run there.
     """
-    from labs import registry
+    from labs import places, registry
 
-    name = wanted if wanted != "auto" else _settings().backend
-    name = "sandbox" if name == "auto" else name
-    if name not in registry.names():
+    chosen = places.choose(
+        lab.spec, wanted, _settings().backend, places.standing(name or lab.id), lambda one: _has(registry.load(one))
+    )
+    if chosen not in lab.spec.backends:
         raise NotCapableError(
-            f"the {name} backend is not part of this version of netdojo",
-            remedy=f"use --on {' or --on '.join(registry.names())}",
+            f"lab {lab.id} does not run on {chosen}", remedy=f"use --on {' or --on '.join(lab.spec.backends)}"
         )
-    if lab is not None and name not in lab.spec.backends:
-        raise NotCapableError(
-            f"lab {lab.id} does not run on {name}", remedy=f"use --on {' or --on '.join(lab.spec.backends)}"
-        )
-    return registry.load(name)
+    return registry.load(chosen)
+
+
+def _has(place: Backend) -> frozenset[str]:
+    try:
+        return place.can().has
+    except NotCapableError:
+        return frozenset()
 
 
 def find_lab(name: str) -> Lab:

@@ -273,21 +273,27 @@ def reset(name: str, backend: str) -> None:
 @lab_argument
 @on_option
 @click.option("--all", "everything", is_flag=True, help="Stop every lab.")
-def stop(name: str, backend: str, everything: bool) -> None:
-    """Remove a lab's cluster; your files and progress stay."""
-    names = _running_labs() if everything else [name]
-    for item in names:
-        session = _session(item, backend)
-        perform(session.stop())
+@click.option("--delete", is_flag=True, help="Remove a kind cluster, too, instead of keeping it for the next lab.")
+def stop(name: str, backend: str, everything: bool, delete: bool) -> None:
+    """Remove a lab's cluster; your files and progress stay.
+
+    A kind cluster is cleaned and kept for the next lab, which then starts in seconds.
+    """
+    wanted = [(item, place) for item, place in _running_labs() if backend in {"auto", place}]
+    for item, place in wanted if everything else [(name, backend)]:
+        session = _session(item, place)
+        perform(session.stop(delete=delete))
         click.echo(f"{session.lab.id} stopped; your files are still in {session.work}")
 
 
-def _running_labs() -> list[str]:
+def _running_labs() -> list[tuple[str, str]]:
+    """Labs that stand, each with its backend."""
     from content.load import lab_folders
-    from labs.store import cluster_names, started_from
+    from labs import places
+    from labs.store import started_from
 
     known = lab_folders()
-    return [found for found in cluster_names() if found in known or started_from(found) is not None]
+    return [(name, on) for name, on in places.clusters() if name in known or started_from(name) is not None]
 
 
 def _session(name: str, backend: str, *, running: bool = True) -> LabSession:
@@ -301,7 +307,7 @@ def _session(name: str, backend: str, *, running: bool = True) -> LabSession:
 
     services = wiring.services(backend)
     if not name:
-        found = _running_labs() if running else []
+        found = sorted({lab for lab, on in _running_labs() if backend in {"auto", on}}) if running else []
         if len(found) != 1:
             state = f"several are running: {', '.join(found)}" if found else "none is running"
             raise UsageError(f"which lab? {state}", remedy="name one; netdojo lab list shows them all")
