@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from content.arrows import Arrow, Name
-    from content.model import Lab, Manifest, Task
+    from content.model import Connectivity, Dataplane, Lab, Manifest, Task
 
 Path = tuple[str | int, ...]
 """A path of keys and indexes inside of lab.yaml."""
@@ -58,14 +58,32 @@ class _Check:
             cause = f"the hints of {task.id} cost {cost} points, the task gives {task.points}"
             yield self.defect((*at, "hints"), cause, "a task that was solved must not lose points")
         for index, check in enumerate(task.checks):
-            here: Path = (*at, "checks", index, "connectivity")
-            judged = check.connectivity
-            if not (judged.allow or judged.deny or judged.others):
-                yield self.defect(here, f"this check of {task.id} judges nothing", "give allow, deny or others")
-            for field in ("allow", "deny"):
-                yield from self._arrows((*here, field), getattr(judged, field))
-            for field in ("between", "to"):
-                yield from self._endpoints((*here, field), getattr(judged, field))
+            here: Path = (*at, "checks", index)
+            if check.connectivity is not None:
+                yield from self._connectivity((*here, "connectivity"), task, check.connectivity)
+            if check.dataplane is not None:
+                yield from self._dataplane((*here, "dataplane"), task, check.dataplane)
+
+    def _connectivity(self, here: Path, task: Task, judged: Connectivity) -> Iterator[Defect]:
+        if not (judged.allow or judged.deny or judged.others):
+            yield self.defect(here, f"this check of {task.id} judges nothing", "give allow, deny or others")
+        for field in ("allow", "deny"):
+            yield from self._arrows((*here, field), getattr(judged, field))
+        for field in ("between", "to"):
+            yield from self._endpoints((*here, field), getattr(judged, field))
+
+    def _dataplane(self, here: Path, task: Task, judged: Dataplane) -> Iterator[Defect]:
+        if not judged.requirements:
+            cause = f"this check of {task.id} judges nothing"
+            yield self.defect(here, cause, f"give {' or '.join(type(judged).model_fields)}")
+        if "ebpf" not in self._lab.spec.needs:
+            cause = "a lab with dataplane checks runs where a node's kernel can be looked at"
+            yield self.defect(here, cause, "add ebpf to `needs`")
+        known = self._workloads.services
+        for index, name in enumerate(judged.services):
+            if self._complete and name not in known:
+                cause = f"the start manifests make no Service {name}"
+                yield self.defect((*here, "services", index), cause, suggestion(name, known))
 
     def mistakes(self, tasks: set[str]) -> Iterator[Defect]:
         folders = {folder.name for folder in (self._lab.folder / "mistakes").glob("*") if folder.is_dir()}
@@ -77,11 +95,21 @@ class _Check:
             for task, failure in mistake.fails.items():
                 if task not in tasks:
                     yield self.defect((*at, task), f"there is no task {task}", suggestion(task, tasks))
-                if not (failure.opens or failure.closes):
+                if not (failure.opens or failure.closes or failure.dataplane):
                     cause = f"{name} fails {task}, but no cell is given"
                     yield self.defect((*at, task), cause, "list the cells that it opens or closes")
+                asked = self._required(task)
+                for index, requirement in enumerate(failure.dataplane):
+                    if requirement not in asked:
+                        cause = f"no dataplane check of {task} asks for {requirement}"
+                        yield self.defect((*at, task, "dataplane", index), cause, suggestion(requirement, asked))
                 for field in ("opens", "closes"):
                     yield from self._arrows((*at, task, field), getattr(failure, field))
+
+    def _required(self, name: str) -> set[str]:
+        """What the dataplane checks of a task ask for."""
+        checks = (check for task in self._lab.spec.tasks if task.id == name for check in task.checks)
+        return {asked for check in checks if check.dataplane is not None for asked in check.dataplane.requirements}
 
     def states(self) -> Iterator[Defect]:
         """The manifests of each state: whole objects, each of them once, in namespaces that exist."""

@@ -88,16 +88,22 @@ def judge(lab: Lab, name: str, report: Report, cells: Callable[[Iterable[str]], 
         opened, closed = _differing(task, State.OVER_PERMISSION), _differing(task, State.OVER_RESTRICTION)
         if task.id not in fails:
             if not task.held:
-                yield f"task {task.id} fails with {name}: {', '.join(sorted(opened | closed)) or 'no cell differs'}"
+                differing = sorted(opened | closed | _unmet(task))
+                yield f"task {task.id} fails with {name}: {', '.join(differing) or 'no cell differs'}"
             continue
         if task.held:
             yield f"task {task.id} passes with the mistake {name}, and should fail"
         yield from _compare(f"task {task.id}: opens", opened, cells(fails[task.id].opens))
         yield from _compare(f"task {task.id}: closes", closed, cells(fails[task.id].closes))
+        yield from _compare(f"task {task.id}: dataplane lacks", _unmet(task), frozenset(fails[task.id].dataplane))
 
 
 def _differing(task: TaskReport, state: State) -> frozenset[str]:
     return frozenset(str(cell.key) for check in task.checks for cell in check.cells if cell.state is state)
+
+
+def _unmet(task: TaskReport) -> frozenset[str]:
+    return frozenset(item.name for check in task.checks for item in check.requirements if not item.held)
 
 
 def _compare(what: str, seen: frozenset[str], claimed: frozenset[str]) -> Iterator[str]:
