@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Profile,
     )
     from grader.kube.cluster_model import ClusterPolicy
+    from grader.kube.http_model import Gateway, GatewayClass, Ingress, IngressClass, ReferenceGrant, Route
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -271,6 +272,12 @@ class Objects:
     profiles: tuple[Profile, ...] = ()
     ip_pools: tuple[IPPool, ...] = ()
     felix: tuple[FelixConfiguration, ...] = ()
+    ingresses: tuple[Ingress, ...] = ()
+    ingress_classes: tuple[IngressClass, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    gateway_classes: tuple[GatewayClass, ...] = ()
+    routes: tuple[Route, ...] = ()
+    grants: tuple[ReferenceGrant, ...] = ()
 
     @property
     def is_calico(self) -> bool:

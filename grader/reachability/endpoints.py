@@ -18,7 +18,7 @@ from grader.policy.model import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from grader.kube.model import Address, ContainerPort, EndpointSlice, Node, Objects, Pod, Service
+    from grader.kube.model import Address, ContainerPort, EndpointSlice, Node, Objects, Pod, Service, ServicePort
 
 
 class Endpoints:
@@ -179,10 +179,22 @@ def target_port(service: Service, backend: Endpoint, port: int, protocol: str, *
         return port
     for entry in service.ports:
         if (entry.node_port if by_node else entry.port) == port and entry.protocol == protocol:
-            if isinstance(entry.target, int):
-                return entry.target
-            return min(backend.ports.get((entry.target, protocol), ()), default=None)
+            return _target(entry, backend)
     return None
+
+
+def port_behind(service: Service, backend: Endpoint, port: int | str) -> int | None:
+    """Return an endpoint's port behind a Service's port, by number or name, for who addresses endpoints directly."""
+    for entry in service.ports:
+        if port in (entry.port, entry.name) and entry.protocol == "TCP":
+            return _target(entry, backend)
+    return None
+
+
+def _target(entry: ServicePort, backend: Endpoint) -> int | None:
+    if isinstance(entry.target, int):
+        return entry.target
+    return min(backend.ports.get((entry.target, entry.protocol), ()), default=None)
 
 
 def host_endpoints(objects: Objects, views: LabelViews) -> Iterator[Endpoint]:

@@ -24,6 +24,12 @@ class Flow:
     source_port: int | None = None
     icmp: tuple[int, int] | None = None
 
+    def __str__(self) -> str:
+        """As people write it: the address of a request has its port in it."""
+        port = "icmp" if self.protocol == "ICMP" else f"{self.port}/{self.protocol}"
+        request = self.destination.startswith(("http://", "https://"))
+        return f"{self.source} -> {self.destination}" + ("" if request else f":{port}")
+
 
 class Action(StrEnum):
     """What a direction decides."""
@@ -130,8 +136,6 @@ class Explanation:
     def lines(self) -> tuple[str, ...]:
         """Short sentences, at most about 100 characters each; the first is the verdict."""
         word = {"allow": "open", "deny": "dropped"}.get(self.verdict.action, str(self.verdict.action))
-        flow = self.verdict.flow
-        port = "icmp" if flow.protocol == "ICMP" else f"{flow.port}/{flow.protocol}"
-        head = f"{flow.source} -> {flow.destination}:{port}  {word}"
+        head = f"{self.verdict.flow}  {word}"
         misses = tuple(f"near miss: {m.policy} {m.direction} rule {m.rule}: {m.missed}" for m in self.near_misses)
         return (head, *self.hops, *misses)

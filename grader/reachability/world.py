@@ -18,6 +18,8 @@ from grader.reachability.gates import gate_in, gate_out
 from grader.reachability.judge import decide
 from grader.reachability.matrix import all_pairs, declared_columns
 from grader.reachability.packet import Packet
+from grader.reachability.requests import is_url
+from grader.reachability.routed import Requests
 from grader.reachability.routes import behind, why_none
 from grader.reachability.verdict import Action, Decision, Explanation, Flow, Verdict
 
@@ -53,6 +55,7 @@ class World:
         self.objects = objects
         self._hosts = hosts or {}
         self._endpoints: Endpoints | None = None
+        self.requests = Requests(self)
         self.book = compile_rulebook(objects)
         self._reach: dict[int, Reach] = {}
         self._universes: dict[int, Universe] = {}
@@ -87,11 +90,14 @@ class World:
         """Return what both directions decide.
 
         A flow to a Service is judged at the pods behind it, after translation; of several pods a denied one is shown.
+        One to an address of requests (`https://…`) is judged on both connections (see `routed`).
 
         Raises:
             content.errors.UsageError: an endpoint of the flow does not exist.
         """
-        verdicts = [self._judge(flow, packet) for packet in self.packets(flow)]
+        if is_url(flow.destination):
+            return self.requests.verdict(flow)
+        verdicts = [self.judge(flow, packet) for packet in self.packets(flow)]
         if not verdicts:
             return self._nowhere(flow)
         return next((verdict for verdict in verdicts if not verdict.allowed), verdicts[0])
@@ -106,11 +112,13 @@ class World:
         Raises:
             content.errors.UsageError: an endpoint of the flow does not exist.
         """
+        if is_url(flow.destination):
+            return self.requests.explain(flow)
         packets = self.packets(flow)
         if not packets:
             verdict = self._nowhere(flow)
             return Explanation(verdict, (verdict.egress.reason,))
-        denied = (packet for packet in packets if not self._judge(flow, packet).allowed)
+        denied = (packet for packet in packets if not self.judge(flow, packet).allowed)
         packet = next(denied, packets[0])
         destination = self.endpoints.canonical(flow.destination)
         before: tuple[str, ...] = ()
@@ -156,6 +164,8 @@ class World:
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:
         """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""
+        if is_url(flow.destination):
+            return self.requests.packets(flow)
         source = self.endpoints.find(flow.source)
         destination = self.endpoints.canonical(flow.destination)
         service = self.endpoints.service_at(destination, flow.port, flow.protocol)
@@ -180,7 +190,12 @@ class World:
             return packet
         return replace(packet, leaving=gate_out(self.endpoints, packet), entering=gate_in(self.endpoints, packet))
 
-    def _judge(self, flow: Flow, packet: Packet) -> Verdict:
+    def packet(self, source: Endpoint, destination: Endpoint, port: int, family: int) -> Packet:
+        """Return the packet of a TCP connection between two endpoints, without any translation."""
+        return self._gated(Packet(source, destination, port, "TCP", family, hairpin=source.ref == destination.ref))
+
+    def judge(self, flow: Flow, packet: Packet) -> Verdict:
+        """Return what both directions decide about one packet of a flow."""
         return Verdict(flow, decide(self.book, EGRESS, packet), decide(self.book, INGRESS, packet))
 
     def _nowhere(self, flow: Flow) -> Verdict:
