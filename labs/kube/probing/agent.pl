@@ -109,6 +109,15 @@ sub find_places {
     return;
 }
 
+# Tell this machine the ways that it needs; the words of a complaint, or nothing.
+sub add_routes {
+    return "" if !@_;
+    open my $ip, "|-", "ip", "-batch", "-" or return "ip: $!";
+    print {$ip} "route replace $_\n" for @_;
+    close $ip;
+    return $? ? "ip ended with status " . ($? >> 8) : "";
+}
+
 # --- one attempt
 
 sub checksum {
@@ -317,11 +326,13 @@ sub listen_once {
 }
 
 sub main {
+    my @routes;
     while (defined(my $line = <STDIN>)) {
         chomp $line;
         my ($word, @fields) = split / /, $line;
         last if $word eq "E";
         if ($word eq "L") { @limit{qw(connect answer tries bytes cursor)} = @fields }
+        if ($word eq "G") { push @routes, join " ", @fields }
         if ($word eq "S") { @{ $place{ $fields[0] } }{qw(uid address)} = @fields[1, 2] }
         if ($word eq "P") {
             my %task;
@@ -334,6 +345,8 @@ sub main {
     if (!$SETNS) { say_line("X", "architecture", hexed($MACHINE)); return }
     my $home = opened("/proc/self/ns/net");
     if (!$home) { say_line("X", "namespace", hexed("$!")); return }
+    my $complaint = add_routes(@routes);
+    if ($complaint) { say_line("X", "routes", hexed($complaint)); return }
     $cursor = $limit{cursor};
     my $descriptors = POSIX::sysconf(POSIX::_SC_OPEN_MAX()) || 256;
     $window = $descriptors > 1064 ? 1000 : $descriptors - 64;

@@ -49,10 +49,16 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a probe goes, and who may answer there: nobody in particular for a plain address."""
+    """Where a probe goes, and who may answer there: nobody in particular for a plain address.
+
+    Attributes:
+        behind: addresses of the node that leads there, where outside hosts have to be told so: a pod's own node (any
+            other would see half of the exchange, and drop it), some node for a Service.
+    """
 
     addresses: tuple[str, ...]
     servers: tuple[Server, ...] = ()
+    behind: tuple[str, ...] = ()
 
     @property
     def speech(self) -> Speech:
@@ -126,9 +132,11 @@ class Places:
                 service = self._services.get(rest)
                 if service is None:
                     raise LookupError(f"there is no Service {rest}")
-                return Target(_service_addresses(service), tuple(self._behind([service], port, protocol, "port")))
+                servers = tuple(self._behind([service], port, protocol, "port"))
+                return Target(_service_addresses(service), servers, self._way_in(next(iter(self._nodes), "")))
         pod = self._pod(name)
-        return Target(_pod_addresses(pod), (_server(pod, port, protocol),))
+        node = "" if pod["spec"].get("hostNetwork") else str(pod["spec"].get("nodeName"))
+        return Target(_pod_addresses(pod), (_server(pod, port, protocol),), self._way_in(node))
 
     def named(self, target: Target, called: str) -> str:
         """Who calls itself so, those first who may answer at the target; empty for a stranger."""
@@ -151,6 +159,9 @@ class Places:
         if found and int(found[1]) <= len(self._nodes):
             return list(self._nodes.values())[int(found[1]) - 1]
         raise LookupError(f"there is no node {name} (there are: {', '.join(self._nodes) or 'none'})")
+
+    def _way_in(self, node: str) -> tuple[str, ...]:
+        return _node_addresses(self._nodes[node]) if node in self._nodes else ()
 
     def _host(self, name: str) -> tuple[str, ...]:
         if name not in self._hosts:

@@ -52,7 +52,10 @@ def _errand(index: int, probe: Probe, source: Place, target: Target, address: st
     fresh = talk.nonce()
     patience = _KNOWN_PATIENCE if target.speech is Speech.NETEXEC else _UNKNOWN_PATIENCE
     asked = talk.questions(probe.protocol, target.speech, fresh)
-    return Errand(index, source, probe.protocol, address, probe.port, patience, fresh, asked)
+    behind = ""
+    if probe.source.startswith("host:"):  # a stranger to the cluster's routes
+        behind = next((one for one in target.behind if (":" in one) == (probe.family == 6)), "")
+    return Errand(index, source, probe.protocol, address, probe.port, patience, fresh, asked, behind)
 
 
 def _family_of(name: str, addresses: Sequence[str], family: int) -> str:

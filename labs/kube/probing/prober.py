@@ -104,7 +104,7 @@ class Prober:
         self._cursor = (self._cursor + wire.TRIES * len(errands)) % _PORTS
         limit = _START_SECONDS + _SECONDS_A_HUNDRED * len(errands) / 100
         done = await self._runner.run(machine, ("perl", "-"), stdin, limit)
-        told = wire.excerpt(done.stderr.decode("utf-8", "replace"))
+        told = wire.excerpt((done.stderr or done.stdout).decode("utf-8", "replace"))
         if done.code in _NOT_THERE:
             raise _NoPerlError(
                 f"{machine} has no Perl, which probes need there ({told or f'status {done.code}'})",

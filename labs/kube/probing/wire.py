@@ -1,8 +1,9 @@
 """Errands to the agent's input, its output to reports. Nothing of the output is believed before it was read strictly.
 
-Input, one line each: `L connect answer tries bytes cursor`, `S place uid address`, `P index place protocol address port
-patience nonce questions`, `E`. Output: `R index word error microseconds answers`, at the end `E count`; `X reason text`
-when nothing could be done. Times are milliseconds where nothing else is said; texts are hexadecimal, `-` for none.
+Input, one line each: `L connect answer tries bytes cursor`, `G words of a route`, `S place uid address`, `P index place
+protocol address port patience nonce questions`, `E`. Output: `R index word error microseconds answers`, at the end
+`E count`; `X reason text` when nothing could be done. Times are milliseconds where nothing else is said; texts are
+hexadecimal, `-` for none.
 """
 
 from __future__ import annotations
@@ -50,7 +51,12 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One probe for the agent; `patience` is how long a stream's server may take to answer, in milliseconds."""
+    """One probe for the agent.
+
+    Attributes:
+        patience: how long a stream's server may take to answer, in milliseconds.
+        behind: the machine through which an outside host gets to the address; empty where it knows the way.
+    """
 
     index: int
     place: Place
@@ -60,6 +66,7 @@ class Errand:
     patience: int
     nonce: str
     questions: tuple[bytes, ...]
+    behind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +88,18 @@ def pack(errands: Sequence[Errand], cursor: int) -> bytes:
     """The agent with its input. `cursor` moves on by at most `TRIES` ports or identifiers an errand."""
     places = {place: number for number, place in enumerate(dict.fromkeys(errand.place for errand in errands))}
     lines = [f"L {CONNECT_MILLISECONDS} {ANSWER_MILLISECONDS} {TRIES} {BYTES} {cursor}"]
+    lines += [f"G {route}" for route in dict.fromkeys(_route(errand) for errand in errands if errand.behind)]
     lines += [f"S {number} {place.uid or '-'} {place.addresses[0]}" for place, number in places.items()]
     for one in errands:
         asked = ",".join(question.hex() or "-" for question in one.questions)
         fields = (one.index, places[one.place], one.protocol, one.address, one.port, one.patience, one.nonce, asked)
         lines.append("P " + " ".join(map(str, fields)))
     return script() + "\n".join((*lines, "E", "")).encode()
+
+
+def _route(errand: Errand) -> str:
+    source = next(one for one in errand.place.addresses if (":" in one) == (":" in errand.address))
+    return f"{errand.address} via {errand.behind} src {source}"
 
 
 def unpack(output: bytes, indices: Iterable[int]) -> Mapping[int, Report]:

@@ -168,7 +168,7 @@ async def test_a_machine_that_does_not_answer_costs_its_own_probes(shop: list[di
         (Finished(0, b"", b""), "stopped in the middle"),
         (Finished(0, b"\xff" * 100 + b"\nE 1\n", b""), "cannot be read"),
         (Finished(2, b"", b"syntax error\x1b[2J\n"), "status 2: syntax error?[2J"),
-        (Finished(137, b"R 0 silent - 1 -\n", b""), "status 137: it said nothing"),
+        (Finished(137, b"", b""), "status 137: it said nothing"),
     ],
 )
 async def test_an_agent_that_fails_is_told_of(shop: list[dict[str, Any]], finished: Finished, words: str) -> None:

@@ -81,6 +81,21 @@ def test_where_a_probe_goes_and_who_may_answer(
 
 
 @pytest.mark.parametrize(
+    ("name", "behind"),
+    [
+        ("shop/web-1", ("172.18.0.3",)),
+        ("shop/proxy", ()),
+        ("service:shop/web", ("172.18.0.2",)),
+        ("node:node-1", ()),
+        ("host:bastion", ()),
+        ("ip:10.0.0.1", ()),
+    ],
+)
+def test_the_way_in_for_those_outside(places: Places, name: str, behind: tuple[str, ...]) -> None:
+    assert places.target(name, 80, "TCP").behind == behind
+
+
+@pytest.mark.parametrize(
     ("name", "port", "mute"), [("shop/mute", 514, True), ("shop/mute", 515, False), ("shop/web-1", 80, False)]
 )
 def test_who_may_never_answer_a_datagram(places: Places, name: str, port: int, *, mute: bool) -> None:

@@ -56,7 +56,9 @@ def test_no_bytes_break_the_reader(output: bytes) -> None:
 
 def test_the_input_follows_the_agent() -> None:
     pod, node = Place("n", "uid", ("10.0.0.1",)), Place("n", "", ("172.18.0.2",))
+    outside = Place("host:bastion", "", ("203.0.113.10", "2001:db8::1"))
     errands = [
+        Errand(3, outside, "TCP", "10.0.0.2", 80, 300, "abb", (b"hi",), "172.18.0.2"),
         Errand(4, pod, "TCP", "10.0.0.2", 80, 300, "abc", (b"hi",)),
         Errand(5, node, "UDP", "fd00::1", 53, 300, "abd", (b"a", b"")),
         Errand(6, pod, "ICMP", "10.0.0.2", 0, 300, "abe", (b"x",)),
@@ -65,10 +67,13 @@ def test_the_input_follows_the_agent() -> None:
     assert script.encode() in wire.script()
     assert given_lines.splitlines() == [
         "L 500 1000 2 2048 17",
-        "S 0 uid 10.0.0.1",
-        "S 1 - 172.18.0.2",
-        "P 4 0 TCP 10.0.0.2 80 300 abc 6869",
-        "P 5 1 UDP fd00::1 53 300 abd 61,-",
-        "P 6 0 ICMP 10.0.0.2 0 300 abe 78",
+        "G 10.0.0.2 via 172.18.0.2 src 203.0.113.10",
+        "S 0 - 203.0.113.10",
+        "S 1 uid 10.0.0.1",
+        "S 2 - 172.18.0.2",
+        "P 3 0 TCP 10.0.0.2 80 300 abb 6869",
+        "P 4 1 TCP 10.0.0.2 80 300 abc 6869",
+        "P 5 2 UDP fd00::1 53 300 abd 61,-",
+        "P 6 1 ICMP 10.0.0.2 0 300 abe 78",
         "E",
     ]
