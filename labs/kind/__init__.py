@@ -4,6 +4,7 @@ Map:
 
 - `settings`   what the user chose: binary, images, where Calico comes from
 - `pins`       the releases that are used unless the user chose others
+- `images`     which images clusters need, and what they are called here
 - `engine`     what is asked of the container engine (Protocol); `dockersdk` carries it over the `docker` SDK
 - `binary`     the kind program: found, asked for its version, run with progress, ended with all it started
 - `config`     a lab's topology to the file that kind reads, and to the key of the pool

@@ -150,6 +150,11 @@ class DockerEngine:
 
         await self._run(fetch)
 
+    async def tag(self, reference: str, name: str) -> None:
+        """Give an image one more name."""
+        repository, _, tag = name.rpartition(":")
+        await self._run(partial(self._client.api.tag, reference, repository, tag))
+
     async def save(self, reference: str, target: Path) -> None:
         """Write an image as an archive."""
 

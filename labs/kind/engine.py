@@ -113,6 +113,10 @@ class Engine(Protocol):
         """Fetch an image from its registry."""
         ...
 
+    async def tag(self, reference: str, name: str) -> None:
+        """Give an image that the engine has one more name; a name that another image has moves to this one."""
+        ...
+
     async def save(self, reference: str, target: Path) -> None:
         """Write an image as an archive, as `docker save` makes it."""
         ...
