@@ -17,7 +17,7 @@ from labs.kind.engine import CLUSTER, HOME, HOST, Wanted
 from labs.sandbox.controllers import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from labs.kind.engine import Container, Engine
     from labs.kube.probing import Finished
@@ -76,12 +76,9 @@ async def ensure(engine: Engine, beside: Beside, names: Sequence[str]) -> Mappin
             await engine.remove(found.id)
     made = await asyncio.gather(*(_run(engine, beside, name) for name in wanted if name not in standing))
     standing |= {host.labels[HOST]: host for host in made}
-    await asyncio.gather(*(_tune_host(engine, beside, standing[name], own) for name, own in wanted.items()))
-    routes = [
-        f"route replace {address} via {_beside(standing[name], address)}"
-        for name, own in wanted.items()
-        for address in own
-    ]
+    ways = {address: _beside(standing[name], address) for name, own in wanted.items() for address in own}
+    await asyncio.gather(*(_tune_host(engine, beside, standing[name], own, ways) for name, own in wanted.items()))
+    routes = [f"route replace {address} via {way}" for address, way in ways.items()]
     await _tune_nodes(engine, beside, routes)
     return wanted
 
@@ -127,13 +124,17 @@ async def _run(engine: Engine, beside: Beside, name: str) -> Container:
     )
 
 
-async def _tune_host(engine: Engine, beside: Beside, host: Container, own: Iterable[str]) -> None:
-    """Give it its addresses, and have it use them towards nodes; return when it answers."""
+async def _tune_host(
+    engine: Engine, beside: Beside, host: Container, own: Sequence[str], ways: Mapping[str, str]
+) -> None:
+    """Give it its addresses, and have it use them towards nodes and other hosts; return when it answers."""
     lines = []
     for address in own:
         length = ipaddress.ip_address(address).max_prefixlen
         lines.append(f"address replace {address}/{length} dev eth0")
         lines += [f"route replace {_beside(node, address)} dev eth0 src {address}" for node in beside.nodes]
+        others = [other for other in ways if other not in own and (":" in other) == (":" in address)]
+        lines += [f"route replace {other} via {ways[other]} src {address}" for other in others]
     await _batch(engine, host.id, lines)
     await _checked(engine, host.id, ("perl", "-e", _LISTENING), b"")
 
