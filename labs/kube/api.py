@@ -97,6 +97,11 @@ class Api(Protocol):
     could not be carried out, and `Refused` where the API said no.
     """
 
+    @property
+    def server(self) -> str:
+        """The server's URL: two connections to the same are to the same cluster."""
+        ...
+
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
         """The kinds that are served, in the groups' preferred versions first; asked once, or `again`."""
         ...

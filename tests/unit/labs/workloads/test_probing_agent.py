@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.ports import Observation, Outcome, Probe
+from labs.kind import hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ pytestmark = [
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.53"
 SERVER = "shop/server"
+HOST = str(Path(hosts.__file__).with_name("host.pl"))
+ASKERS = [("host:bastion", 4), ("host:bastion", 6), ("node:node-1", 4), ("node:node-1", 6)]
 MS_BIND = 0x1000
 
 
@@ -39,7 +42,7 @@ class Local:
     async def run(self, machine: str, argv: Sequence[str], stdin: bytes, seconds: float) -> Finished:
         from labs.kube.probing import Finished
 
-        with self.machines[machine.replace("-", "_")].entered():
+        with self.machines[machine.replace("-", "_").replace(":", "_")].entered():
             pipe = subprocess.PIPE
             process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: ASYNC220 - an await would leave the namespace
         out, err = await asyncio.to_thread(process.communicate, stdin, seconds)
@@ -55,7 +58,7 @@ def pod(name: str, addresses: Sequence[str], *args: str, network: bool = True, *
 
 
 def objects(client: Sequence[str], server: Sequence[str]) -> list[dict[str, Any]]:
-    words = ("netexec", "--http-port=8080", "netexec", "--http-port=7000", "--udp-port=8081")
+    words = ("netexec", *(f"--http-port={port}" for port in (8080, 7000, 7001, 7002)), "--udp-port=8081")
     speaking = pod("server", server, *words, ports=[{"containerPort": 7001, "protocol": "UDP"}])
     addresses = [{"type": "InternalIP", "address": "172.18.0.2"}, {"type": "InternalIP", "address": "fd00:172:18::2"}]
     node = {"kind": "Node", "metadata": {"name": "node-1"}, "status": {"addresses": addresses}}
@@ -182,53 +185,66 @@ def stranger(pair: Any, port: int, answer: Callable[[bytes], bytes]) -> None:
     running.append(loop.create_task(run()))
 
 
-@pytest.mark.parametrize(
-    ("port", "answer", "outcome", "detail"),
-    [
-        (
-            7000,
-            lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-            Outcome.ERROR,
-            "answered without the nonce",
-        ),
-        (7000, lambda data: data, Outcome.ERROR, "answered without the nonce"),
-        (7000, lambda _: b"", Outcome.ERROR, "connected, but nobody answered"),
-        (7777, lambda _: b"", Outcome.OPEN, "connected, but nobody answered"),
-        (7777, lambda _: b"220 mail\r\n", Outcome.OPEN, "who is there is not known"),
-    ],
-)
-def test_a_stranger_is_never_taken_for_the_labs_server(
-    isolate: Callable[..., Any],
-    pair: Callable[..., Any],
-    port: int,
-    answer: Callable[[bytes], bytes],
-    outcome: Outcome,
-    detail: str,
-) -> None:
-    async def scenario() -> tuple[Observation, ...]:
-        two = pair()
-        stranger(two, port, answer)
-        return await probe(two, Probe("shop/client", SERVER, port))
-
-    (seen,) = isolate(scenario)
-    assert (seen.outcome, seen.answered_by) == (outcome, "")
-    assert detail in seen.detail
+STRANGERS = [
+    (7000, lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Outcome.ERROR, "answered without the nonce"),
+    (7001, lambda data: data, Outcome.ERROR, "answered without the nonce"),
+    (7002, lambda _: b"", Outcome.ERROR, "connected, but nobody answered"),
+    (7777, lambda _: b"", Outcome.OPEN, "connected, but nobody answered"),
+    (7778, lambda _: b"220 mail\r\n", Outcome.OPEN, "who is there is not known"),
+]
 
 
-def test_a_server_that_never_answers_datagrams_is_not_taken_for_a_closed_way(
+def test_strangers_are_never_taken_for_the_labs_server_nor_silence_for_a_closed_way(
     isolate: Callable[..., Any], pair: Callable[..., Any]
 ) -> None:
     async def scenario() -> tuple[Observation, ...]:
         two = pair()
-        made = two.fabric.pods["server"].namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind(("", 7001))
-        seen = await probe(two, Probe("shop/client", SERVER, 7001, "UDP"))
-        made.close()
+        for port, answer, _, _ in STRANGERS:
+            stranger(two, port, answer)
+        mute = two.fabric.pods["server"].namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        mute.bind(("", 7001))
+        asked = [Probe("shop/client", SERVER, port) for port, _, _, _ in STRANGERS]
+        seen = await probe(two, *asked, Probe("shop/client", SERVER, 7001, "UDP"))
+        mute.close()
         return seen
 
-    (seen,) = isolate(scenario)
-    assert seen.outcome is Outcome.ERROR
-    assert "silence proves nothing" in seen.detail
+    *seen, last = isolate(scenario)
+    for one, (_, _, outcome, detail) in zip(seen, STRANGERS, strict=True):
+        assert (one.outcome, one.answered_by) == (outcome, "")
+        assert detail in one.detail
+    assert last.outcome is Outcome.ERROR
+    assert "silence proves nothing" in last.detail
+
+
+def test_an_outside_host_answers_and_asks(isolate: Callable[..., Any], pair: Callable[..., Any]) -> None:
+    async def scenario() -> tuple[Observation, ...]:
+        from labs.kube.probing import Prober
+
+        own = ("203.0.113.10", "2001:db8:113::a")
+        two = pair()
+        outside = two.fabric.add_machine("bastion", own, is_node=False).namespace
+        with outside.entered():
+            server = subprocess.Popen(["perl", HOST, "bastion"], stdout=subprocess.PIPE)  # noqa: ASYNC220 - see Local
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"bastion listens\n"
+
+        async def given() -> list[dict[str, Any]]:
+            return objects(("10.244.0.2",), ("10.244.0.3",))
+
+        runner = Local(node_1=two.fabric.machines["node-1"].namespace, host_bastion=outside)
+        prober = Prober(runner, given, {"bastion": own})
+        asked = [Probe(s, "host:bastion", p, family=f) for s, f in ASKERS for p in (80, 443, 81)]
+        seen = await prober.probe(asked)
+        server.kill()
+        server.wait()
+        return seen
+
+    seen = isolate(scenario)
+    assert [(one.outcome, one.answered_by, one.seen_as) for one in seen] == [
+        (Outcome.OPEN, "host:bastion", address) if port != 81 else (Outcome.REFUSED, "", "")
+        for address in ("203.0.113.10", "2001:db8:113::a", "172.18.0.2", "fd00:172:18::2")
+        for port in (80, 443, 81)
+    ]
 
 
 def test_many_probes_with_few_descriptors(isolate: Callable[..., Any], pair: Callable[..., Any]) -> None:
