@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _BACKENDS = {
     "sandbox": ("labs.sandbox.backend", "SandboxBackend"),
+    "kind": ("labs.kind.backend", "KindBackend"),
 }
 
 

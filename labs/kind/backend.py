@@ -1,0 +1,318 @@
+"""`labs.base.Backend` for kind: start, find, connect, stop.
+
+Every change to a lab's folder is made under one lock beside it, so that two starts at once make one cluster. Clusters
+have records and locks of their own (`labs.kind.state`): a lab has one for as long as it runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from grader.errors import ClusterGoneError, InfrastructureError
+from grader.ports import Capabilities
+from labs import store
+from labs.base import Phase, Running
+from labs.kind import config, settings, state
+from labs.kind.binary import KindProgram
+from labs.kind.calico import manifests, sources
+from labs.kind.create import Maker
+from labs.kind.phases import Phases
+from labs.kind.pool import Clusters, finish
+from labs.kind.reset import Cleaner
+from labs.kind.runner import EngineRunner
+from labs.kind.state import Pool, Stage
+from labs.locks import FileLock, is_held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from labs.base import Request
+    from labs.kind.binary import Program
+    from labs.kind.engine import Engine
+    from labs.kind.settings import KindSettings
+    from labs.kind.state import Record
+    from labs.kube.api import Api
+    from labs.kube.cluster import KubeCluster
+
+_HAS = frozenset({"multi-node", "ipv6", "hosts", "calico", "ebpf"})
+_LAB_VERSION = 1
+
+
+class KindBackend:
+    """Real clusters in containers.
+
+    Args:
+        chosen: the user's settings; read where left out.
+        engine: where clusters run; Docker's, where left out.
+        program: kind; the one that the settings name, where left out.
+        pool: the folder of all clusters; that of the user's state, where left out.
+    """
+
+    name = "kind"
+
+    def __init__(
+        self,
+        chosen: KindSettings | None = None,
+        *,
+        engine: Engine | None = None,
+        program: Program | None = None,
+        pool: Path | None = None,
+        connect: Callable[[Path], Api] | None = None,
+    ) -> None:
+        self._settings = settings.load() if chosen is None else chosen
+        self._engine = engine
+        self._program = KindProgram(self._settings.binary) if program is None else program
+        self._pool = Pool(store.folders().state / "kind" if pool is None else pool)
+        self._connect = _connect if connect is None else connect
+        self._home = hashlib.sha256(str(self._pool.folder.absolute()).encode()).hexdigest()[:12]
+        self._open: dict[tuple[str, float], KubeCluster] = {}
+        self._held: list[FileLock] = []
+
+    def can(self) -> Capabilities:
+        """What a cluster made here would be capable of.
+
+        Raises:
+            NotCapableError: the SDK or the kind program is missing.
+            InfrastructureError: no engine answers.
+        """
+        if isinstance(self._program, KindProgram):
+            self._program.found()
+        self._engine_here()
+        return self._capabilities((4, 6), config.IPTABLES)
+
+    async def start(self, request: Request, folder: Path, progress: Callable[[str], None]) -> Running:
+        """Make it, or find it running. Cancelling cleans up.
+
+        Raises:
+            InfrastructureError: it cannot run here, with what to do.
+            BrokenContentError: an object was refused.
+        """
+        progress("looking at Docker and at the clusters that run")
+        store.make_private(folder.parent)
+        async with state.locked(_lock_path(folder), request.name, progress):
+            found = await self._look(request.name, folder)
+            if found.phase is Phase.READY:
+                progress(f"{request.name} is running already")
+                return found
+            clusters = self._clusters()
+            await self._clear(folder, progress)
+            await clusters.sweep(progress)
+            phases = Phases(progress)
+            calico = sources.of(self._settings)
+            plan = config.plan_of(request.topology, self._settings, calico.identity())
+            images = manifests.images(request.objects)
+            store.make_private(folder)
+            try:
+                _write_lab(folder, "", request)
+                if request.transient:
+                    self._hold(folder)
+                record = await clusters.take(request.name, plan, calico, images, phases)
+                _write_lab(folder, record.name, request)
+                self._write_kubeconfig(record, folder, request.namespace)
+                with phases.phase("applying the lab's objects, until every node enforces them"):
+                    await self._cluster(record, request.namespace).apply(request.objects)
+                _write_lab(folder, record.name, request, ready=True)
+            except BaseException:
+                await finish(self._clear(folder, progress))
+                raise
+            return await self._look(request.name, folder)
+
+    async def find(self, name: str, folder: Path) -> Running:
+        """What is there now; what a killed command left is removed.
+
+        Raises:
+            InfrastructureError: Docker does not answer.
+        """
+        found = await self._look(name, folder)
+        if found.phase is Phase.STARTING:
+            lock = FileLock.acquire(_lock_path(folder))
+            if lock is None:
+                return found  # a command is at work on it
+            try:
+                await self._clear(folder, lambda _: None)
+            finally:
+                lock.remove()
+            return Running(name, self.name, Phase.ABSENT, folder)
+        return found
+
+    async def connect(self, running: Running) -> KubeCluster:
+        """The port for a ready cluster.
+
+        Raises:
+            ClusterGoneError: it is not there any more.
+        """
+        lab = _read_lab(running.folder)
+        record = self._pool.read(str(lab.get("cluster", "")))
+        if record is None or record.lab != running.name:
+            raise ClusterGoneError(
+                f"the cluster of {running.name} is gone", remedy=f"netdojo lab start {running.name} makes it again"
+            )
+        return self._cluster(record, str(lab.get("namespace", "default")))
+
+    async def stop(self, name: str, folder: Path, *, delete: bool = False) -> None:
+        """Give the cluster back, clean, for the next lab; `delete` removes it. Nothing there is fine.
+
+        Raises:
+            InfrastructureError: it cannot be removed.
+        """
+        if not folder.parent.is_dir():
+            return
+        async with state.locked(_lock_path(folder), name, lambda _: None):
+            await self._clear(folder, lambda _: None, delete=delete)
+
+    async def _look(self, name: str, folder: Path) -> Running:
+        """What is there, changing nothing."""
+        lab = _read_lab(folder)
+        if not lab:
+            return Running(name, self.name, Phase.STARTING if folder.is_dir() else Phase.ABSENT, folder)
+        if not lab.get("ready"):
+            return Running(name, self.name, Phase.STARTING, folder)
+        if lab.get("transient") and not is_held(folder / state.HOLDER):
+            return Running(name, self.name, Phase.STARTING, folder)
+        record = self._pool.read(str(lab.get("cluster", "")))
+        kubeconfig = folder / state.KUBECONFIG
+        if record is None or record.stage is not Stage.TAKEN or record.lab != name:
+            return Running(name, self.name, Phase.BROKEN, folder, detail="its cluster was removed")
+        wrong = await self._wrong(record)
+        if wrong:
+            return Running(name, self.name, Phase.BROKEN, folder, kubeconfig, detail=wrong)
+        return Running(name, self.name, Phase.READY, folder, kubeconfig, detail=f"{record.name}, {record.dataplane}")
+
+    async def _wrong(self, record: Record) -> str:
+        """Why a lab's cluster does not work; empty when it does."""
+        try:
+            nodes = {node.id: node for node in await self._maker().nodes(record.name)}
+        except InfrastructureError as error:
+            return error.message
+        if not nodes:
+            return f"the cluster {record.name} was removed"
+        for wanted in record.nodes:
+            if wanted not in nodes:
+                return f"a node of the cluster {record.name} was removed or made anew"
+            if not nodes[wanted].runs:
+                return f"the node {nodes[wanted].name} is {nodes[wanted].state}: Docker may have been restarted"
+        try:
+            await self._connect(self._pool.of(record.name) / state.KUBECONFIG).resources()
+        except InfrastructureError as error:
+            return error.message
+        return ""
+
+    async def _clear(self, folder: Path, tell: Callable[[str], None], *, delete: bool = False) -> None:
+        """End what there is of a lab: its cluster goes back to the pool, its folder is removed."""
+        lab = _read_lab(folder)
+        for record in self._pool.records():
+            if record.lab == folder.name and record.stage is not Stage.FREE:
+                self._forget_open(record)
+                broken = record.stage is Stage.TAKEN and bool(await self._wrong(record))
+                await self._clusters().give_back(record.name, tell, delete=delete or broken)
+        del lab
+        _remove_lab(folder)
+
+    def _cluster(self, record: Record, namespace: str) -> KubeCluster:
+        """The port to a cluster: kept, since its watches are worth keeping."""
+        from labs.kube.cluster import KubeCluster
+        from labs.kube.probing import Prober
+
+        key = (record.name, record.made)
+        if key not in self._open:
+            folder = self._pool.of(record.name)
+            runner = EngineRunner(self._engine_here(), record.name)
+            hosts = dict(record.hosts)
+            self._open[key] = KubeCluster(
+                self._connect(folder / state.KUBECONFIG),
+                lambda objects: Prober(runner, objects, hosts),
+                self._capabilities(record.families, record.dataplane),
+                namespace=namespace,
+                image=self._settings.workload_image,
+                lock=folder / "turn.lock",
+            )
+        return self._open[key]
+
+    def _forget_open(self, record: Record) -> None:
+        for key in [key for key in self._open if key[0] == record.name]:
+            self._open.pop(key).close()
+
+    def _capabilities(self, families: tuple[int, ...], dataplane: str) -> Capabilities:
+        return Capabilities(
+            self.name,
+            dataplane,
+            simulated=False,
+            families=families,
+            protocols=("TCP", "UDP", "ICMP"),
+            has=_HAS if 6 in families else _HAS - {"ipv6"},
+        )
+
+    def _engine_here(self) -> Engine:
+        if self._engine is None:
+            from labs.kind import dockersdk
+
+            self._engine = dockersdk.connect()
+        return self._engine
+
+    def _maker(self) -> Maker:
+        return Maker(self._engine_here(), self._program, self._pool, self._home, self._connect)
+
+    def _clusters(self) -> Clusters:
+        engine = self._engine_here()
+        return Clusters(engine, self._maker(), Cleaner(engine, self._pool, self._connect), self._pool, self._home)
+
+    def _write_kubeconfig(self, record: Record, folder: Path, namespace: str) -> None:
+        text = (self._pool.of(record.name) / state.KUBECONFIG).read_text(encoding="utf-8")
+        found = yaml.safe_load(text)
+        for context in found["contexts"]:
+            context["context"]["namespace"] = namespace
+        with store.explained("write", folder / state.KUBECONFIG):
+            store.write_atomically(folder / state.KUBECONFIG, yaml.safe_dump(found, sort_keys=False))
+
+    def _hold(self, folder: Path) -> None:
+        """Hold a lock for as long as this process lives."""
+        lock = FileLock.acquire(folder / state.HOLDER)
+        if lock is not None:
+            self._held.append(lock)
+
+
+def _connect(kubeconfig: Path) -> Api:
+    from labs.kube.client import connect
+
+    return connect(kubeconfig)
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.lock"
+
+
+def _read_lab(folder: Path) -> dict[str, Any]:
+    found = store.read_json(folder / state.LAB)
+    return found if found.get("version") == _LAB_VERSION else {}
+
+
+def _write_lab(folder: Path, cluster: str, request: Request, *, ready: bool = False) -> None:
+    known = {
+        "version": _LAB_VERSION,
+        "cluster": cluster,
+        "namespace": request.namespace,
+        "transient": request.transient,
+        "ready": ready,
+    }
+    with store.explained("write", folder / state.LAB):
+        store.write_atomically(folder / state.LAB, json.dumps(known))
+
+
+def _remove_lab(folder: Path) -> None:
+    """Remove what the backend keeps in a lab's folder, and the folder when nothing else is in it; never raises."""
+    import contextlib
+    import shutil
+
+    shutil.rmtree(folder / state.CACHE, ignore_errors=True)
+    for name in (state.LAB, state.KUBECONFIG, state.HOLDER):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+    with contextlib.suppress(OSError):
+        for torn in (*folder.glob(".lab.json.*"), *folder.glob(".kubeconfig.*")):
+            torn.unlink()
+        folder.rmdir()
