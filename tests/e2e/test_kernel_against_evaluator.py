@@ -14,6 +14,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from cells import differences, story
 from random_kubernetes import (
     addresses_in,
     random_homes,
@@ -28,52 +29,20 @@ from random_kubernetes import (
 from content.model import Topology
 from grader.kube.parse import read_objects
 from grader.ports import Outcome, Probe
-from grader.reachability.verdict import Flow
 from grader.reachability.world import World
 from labs.base import Request
 from labs.sandbox.backend import SandboxBackend
 from labs.store import cluster_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-    from grader.ports import Cluster, Manifest, Observation
+    from grader.ports import Cluster, Manifest
 
 ROUNDS = int(os.environ.get("NETDOJO_ROUNDS", "40"))
 SEED = int(os.environ.get("NETDOJO_SEED", "1"))
 PROBES = 150
 """Cells a round; half of them or so are denied, and a denial costs 400 ms of silence that all of them share."""
-
-
-def differences(world: World, seen: Iterable[Observation]) -> list[str]:
-    """The cells in which packets went otherwise than the verdict says."""
-    served = {pod.ref: {(port.protocol, port.number) for port in pod.ports} for pod in world.objects.pods}
-    wrong = []
-    for observation in seen:
-        probe = observation.probe
-        flow = Flow(probe.source, probe.destination, probe.port, probe.protocol, probe.family)
-        packet = world.packets(flow)[0]
-        listening = probe.protocol == "ICMP" or (probe.protocol, packet.port) in served[packet.destination.ref]
-        if not world.allowed_as_calico(flow):
-            expected = Outcome.DROPPED
-        else:
-            expected = Outcome.OPEN if listening else Outcome.REFUSED
-        right_server = observation.answered_by in {"", packet.destination.ref}
-        if observation.outcome is not expected or not right_server:
-            verdict = world.verdict(flow)
-            wrong.append(
-                f"{flow}: seen {observation.outcome} ({observation.answered_by} {observation.detail}), "
-                f"judged {expected}: "
-                f"egress {verdict.egress.action} {verdict.egress.reason}; ingress {verdict.ingress.action} "
-                f"{verdict.ingress.reason}"
-            )
-    return wrong
-
-
-def story(seed: int, wrong: list[str], objects: Iterable[Manifest]) -> str:
-    shown = "\n".join(str(item) for item in objects if item["kind"] != "Service")
-    return f"NETDOJO_ROUNDS=1 NETDOJO_SEED={seed}: {len(wrong)} cells differ\n" + "\n".join(wrong) + f"\n{shown}"
 
 
 async def play(cluster: Cluster, seed: int) -> tuple[list[str], int, int, list[Manifest]]:
@@ -120,7 +89,7 @@ async def test_packets_go_as_verdicts_say(home: Path, capsys: pytest.CaptureFixt
         for round_ in range(ROUNDS):
             seed = SEED + round_
             wrong, probed, dropped, objects = await play(cluster, seed)
-            assert not wrong, story(seed, wrong, objects)
+            assert not wrong, story(f"NETDOJO_ROUNDS=1 NETDOJO_SEED={seed}", wrong, objects)
             total += probed
             denied += dropped
         assert 0.1 < denied / total < 0.9, "the clusters are too open or too closed to compare anything"
