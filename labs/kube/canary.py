@@ -146,17 +146,25 @@ def rules(*, calico: bool) -> tuple[Manifest, ...]:
 
 
 def _calico_rules() -> tuple[Manifest, ...]:
-    """One policy that lets traffic in by the labels of sets and service accounts."""
-    allow = []
+    """The same in Calico's words and before everybody's policies, and what only Calico has: sets, service accounts."""
+    client = {"selector": f"{ROLE} == 'client'"}
+    allow = [_allow(client, OPEN), _allow(client, CLOSED) | {"action": "Deny"}]
+    made = []
     for side in (0, 1):
         turned = f"{TURN} == '{side}'"
         sources: dict[Signal, Manifest] = {
+            Signal.NAMESPACE: {"namespaceSelector": turned},
             Signal.CALICO_SET: {"selector": turned},
             Signal.CALICO_GLOBAL_SET: {"selector": turned, "namespaceSelector": "global()"},
             Signal.CALICO_ACCOUNT: {"serviceAccounts": {"selector": turned}},
         }
         allow += [_allow(source, port(signal, side)) for signal, source in sources.items()]
-    return (_calico("NetworkPolicy", f"{NAMESPACE}-labels", _to_servers(allow)),)
+        by_label = _to_servers([_allow(client, port(Signal.POD, side))])
+        by_label["selector"] += f" && {turned}"
+        made.append(_calico("NetworkPolicy", f"{NAMESPACE}-pod-{side}", by_label))
+    out = {"order": _FIRST, "selector": client["selector"], "types": ["Egress"], "egress": [{"action": "Allow"}]}
+    made.append(_calico("NetworkPolicy", f"{NAMESPACE}-out", out))
+    return (*made, _calico("NetworkPolicy", f"{NAMESPACE}-labels", _to_servers(allow)))
 
 
 def turned(signal: Signal, side: int, servers: Mapping[str, str]) -> tuple[Manifest, ...]:  # noqa: PLR0911 - a table

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from labs.kube.canary import is_canary
+from labs.kube.snapshot import counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,8 @@ _NOT_STATUS = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> int:
-    """A number of 64 bits for what counts in an object; 0 for netdojo's own canary, which nobody sees."""
-    if is_canary(manifest):
+    """A number of 64 bits for what counts in an object; 0 for what is in no snapshot."""
+    if not counts(manifest):
         return 0
     text = json.dumps(_kept(manifest), sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) or 1

@@ -39,6 +39,7 @@ _UNSIGNALLED_SECONDS = 2.0
 """For kinds that carry no signal: ten times what a change takes to arrive on an idle node (0.1 to 0.2 s)."""
 _SILENCE_MILLISECONDS = 300
 _LOCK_SECONDS = 0.02
+_KUBERNETES_ORDER, _LAST = 1000.0, 1e300
 _State = tuple[int, tuple[str, ...]]
 """Whose turn it is, and the resource versions of the objects that say so."""
 
@@ -69,14 +70,14 @@ class Barrier:
         Raises:
             InfrastructureError: a node did not take it up in time.
         """
-        wanted = frozenset(signals) & served(await self._api.resources())
+        wanted = frozenset(signals)
         if not wanted and not unsignalled:
             return
         async with self._alone():
             stand = await self._canary.stand()
             if unsignalled:
                 await asyncio.sleep(_UNSIGNALLED_SECONDS)
-            await self._pass(stand, wanted | {Signal.POLICY})
+            await self._pass(stand, await self._visible(wanted))
 
     async def wait_all(self) -> None:
         """Return when everything that was written before is enforced on every node.
@@ -95,16 +96,47 @@ class Barrier:
         """
         async with self._alone():
             stand = await self._canary.stand()
-            late = await self._look({node: _proof(server) for node, server in stand.nodes.items()}, _PROOF_SECONDS)
-            for node, what, said in late[:1]:
-                got = "got through" if what == "closed" else "did not get through"
-                raise NotEnforcedError(
-                    f"the cluster does not enforce policy: on node {node} the canary's packet to its {what} port {got}"
-                    + (f" ({said})" if said else ""),
-                    remedy="the network plugin has to enforce NetworkPolicy (Calico does); see that its pods run: "
-                    "kubectl get pods -A",
-                )
-            await self._pass(stand, served(await self._api.resources()))
+            passing = asyncio.ensure_future(self._pass(stand, await self._visible(frozenset(Signal))))
+            try:
+                await self._prove(stand)
+                await passing
+            finally:
+                passing.cancel()
+                await asyncio.gather(passing, return_exceptions=True)
+
+    async def _prove(self, stand: Stand) -> None:
+        proof = {node: _proof(server) for node, server in stand.nodes.items()}
+        for node, what, said in (await self._look(proof, _PROOF_SECONDS))[:1]:
+            got = "got through" if what == "closed" else "did not get through"
+            raise NotEnforcedError(
+                f"the cluster does not enforce policy: on node {node} the canary's packet to its {what} port {got}"
+                + (f" ({said})" if said else ""),
+                remedy="the network plugin has to enforce NetworkPolicy (Calico does); see that its pods run: "
+                "kubectl get pods -A",
+            )
+
+    async def _visible(self, signals: frozenset[Signal]) -> frozenset[Signal]:
+        """Those of these signals that this cluster gives and nobody hides; waits a moment for the others."""
+        given = signals & served(await self._api.resources())
+        if Signal.POLICY not in given or not await self._is_hidden():
+            return given
+        await asyncio.sleep(_UNSIGNALLED_SECONDS)
+        return given - {Signal.POLICY}
+
+    async def _is_hidden(self) -> bool:
+        """Whether a global policy stands before every NetworkPolicy, and may decide on the canary's traffic first.
+
+        A NetworkPolicy has the order 1000 (calico 3.28, libcalico-go/lib/backend/k8s/conversion/constants.go).
+        """
+        resource = resource_of(
+            {"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy"}, await self._api.resources()
+        )
+        policies = (await self._api.list(resource)).items if resource else ()
+        specs = [item["spec"] for item in policies if not canary.is_canary(item)]
+        return any(
+            spec.get("tier", "default") != "default" or float(spec.get("order") or _LAST) <= _KUBERNETES_ORDER
+            for spec in specs
+        )
 
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -123,7 +155,8 @@ class Barrier:
             lock.release()
 
     async def _pass(self, stand: Stand, signals: frozenset[Signal]) -> None:
-        await self._flip(stand, signals)
+        if signals:
+            await self._flip(stand, signals)
         await self._flip(stand, frozenset({Signal.POD}))
 
     async def _flip(self, stand: Stand, signals: frozenset[Signal]) -> None:
