@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
 from labs.kind.engine import CLUSTER, HOME, HOST, Wanted
+from labs.kind.runner import host_container
 from labs.sandbox.controllers import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from labs.kind.engine import Container, Engine
-    from labs.kube.probing import Finished
 
 _RANGES = tuple(
     ipaddress.ip_network(f"{addresses.host(1, (f,))[0]}/{24 if f == 4 else 64}", strict=False) for f in (4, 6)
@@ -90,30 +90,11 @@ async def remove(engine: Engine, beside: Beside) -> None:
     await _tune_nodes(engine, beside, ())
 
 
-class Machines:
-    """`labs.kube.probing.Runner` for a kind cluster: nodes and outside hosts are containers."""
-
-    def __init__(self, engine: Engine, cluster: str) -> None:
-        self._engine = engine
-        self._cluster = cluster
-
-    async def run(self, machine: str, argv: Sequence[str], stdin: bytes, seconds: float) -> Finished:
-        """See `Runner`."""
-        kind, _, name = machine.partition(":")
-        container = container_name(self._cluster, name) if kind == "host" else machine
-        return await self._engine.exec(container, argv, stdin, seconds)
-
-
-def container_name(cluster: str, host: str) -> str:
-    """The container of an outside host."""
-    return f"{cluster}-host-{host}"
-
-
 async def _run(engine: Engine, beside: Beside, name: str) -> Container:
     script = resources.files("labs.kind").joinpath("host.pl").read_text(encoding="utf-8")
     return await engine.run(
         Wanted(
-            container_name(beside.cluster, name),
+            host_container(beside.cluster, name),
             beside.image,
             {CLUSTER: beside.cluster, HOME: beside.home, HOST: name},
             _NETWORK,

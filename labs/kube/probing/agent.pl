@@ -32,7 +32,7 @@ for my $name (keys %!) { $NAME{ Errno->can($name)->() } = $name }
 
 my $LONGEST_TICK = 50;       # ms; a loop that was away longer has not listened, so that was no silence
 my ($PORTS_FROM, $PORTS) = (32768, 28232);    # Linux' own range for outgoing ports
-my (%limit, %place, @waiting, %open, $window, $clock, $ticked, $cursor);
+my (%limit, %place, @waiting, @held, %open, $window, $clock, $ticked, $cursor);
 my $here = 0;                # the namespace that we are in
 
 sub now {
@@ -281,6 +281,37 @@ sub report {
     return;
 }
 
+# --- the pace
+#
+# Linux tells one peer of six closed UDP ports at once and then of one a second, and all peers together of fifty and
+# then a thousand a second (icmp_ratelimit, icmp_msgs_per_sec): asked faster, closed ports would look like denied ones.
+
+my (%bucket, $held_until);
+
+sub tokens {    # those of a bucket that fills by time, as [count, when]
+    my ($name, $size, $rate) = @_;
+    my $now = now();
+    my ($count, $filled) = @{ $bucket{$name} || [$size, $now] };
+    $count += ($now - $filled) * $rate;
+    return $bucket{$name} = [$count > $size ? $size : $count, $now];
+}
+
+sub may_start {
+    my ($task) = @_;
+    return 1 if !$task->{paced};
+    my @needed = (tokens("all", 20, 0.4), tokens("$task->{place} $task->{address}", 5, 0.001));
+    return 0 if grep { $_->[0] < 1 } @needed;
+    $_->[0]-- for @needed;
+    return 1;
+}
+
+sub release_held {
+    my $now = now();
+    return if !@held || $now < $held_until;
+    push @waiting, splice @held;
+    return;
+}
+
 # --- the loop
 
 sub start_some {
@@ -288,6 +319,7 @@ sub start_some {
     $free = 64 if $free > 64;    # in slices, so that those that run are heard in between
     while ($free-- > 0 && @waiting) {
         my $task = shift @waiting;
+        if (!may_start($task)) { push @held, $task; $held_until = now() + 50; next }
         my $namespace = $place{ $task->{place} }{namespace};
         if (!defined $namespace) { report($task, "nowhere", 0); next }
         if (!enter($namespace)) { report($task, "nowhere", $! + 0); next }
@@ -338,8 +370,8 @@ sub main {
         if ($word eq "S") { @{ $place{ $fields[0] } }{qw(uid address)} = @fields[1, 2] }
         if ($word eq "P") {
             my %task;
-            @task{qw(index place protocol address port patience nonce)} = @fields[0 .. 6];
-            $task{questions} = [map { $_ eq "-" ? "" : pack "H*", $_ } split /,/, $fields[7]];
+            @task{qw(index place protocol address port patience paced nonce)} = @fields[0 .. 7];
+            $task{questions} = [map { $_ eq "-" ? "" : pack "H*", $_ } split /,/, $fields[8]];
             $task{domain} = domain($task{address});
             push @waiting, \%task;
         }
@@ -357,11 +389,12 @@ sub main {
     find_places($home);
     @waiting = sort { $a->{place} <=> $b->{place} || $a->{index} <=> $b->{index} } @waiting;
     ($clock, $ticked) = (0, now());
-    while (@waiting || %open) {
+    while (@waiting || @held || %open) {
+        release_held();
         start_some() if @waiting;
         tick();
         my $busy = @waiting && keys(%open) < $window;
-        listen_once($busy ? 0 : 0.01) if %open;
+        listen_once($busy ? 0 : 0.01);
         tick();
         my @due = grep { $_->{deadline} <= $clock } values %open;
         listen_once(0) if @due;    # what has come meanwhile is heard before silence is declared

@@ -55,7 +55,8 @@ def _errand(index: int, probe: Probe, source: Place, target: Target, address: st
     behind = ""
     if probe.source.startswith("host:"):  # a stranger to the cluster's routes
         behind = next((one for one in target.behind if (":" in one) == (probe.family == 6)), "")
-    return Errand(index, source, probe.protocol, address, probe.port, patience, fresh, asked, behind)
+    paced = probe.protocol == "UDP" and target.speech is Speech.UNKNOWN
+    return Errand(index, source, probe.protocol, address, probe.port, patience, fresh, asked, behind, paced)
 
 
 def _family_of(name: str, addresses: Sequence[str], family: int) -> str:

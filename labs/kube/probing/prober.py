@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from content.errors import NetdojoError
@@ -26,6 +26,8 @@ _MOST_AT_ONCE = 4000
 _START_SECONDS = 15.0
 _SECONDS_A_HUNDRED = 2.5
 """What a hundred probes may take where few descriptors are to be had: two silences, and some."""
+_SECONDS_PACED = 2.5
+"""What each may take of those that wait for one another (see the pace in the agent)."""
 _PORTS = 28232
 _PORTS_A_SECOND = 150
 _NOT_THERE = frozenset({126, 127})
@@ -102,7 +104,9 @@ class Prober:
         errands = [planned.errand for planned in them]
         stdin = wire.pack(errands, self._cursor)
         self._cursor = (self._cursor + wire.TRIES * len(errands)) % _PORTS
+        pairs = Counter((errand.place, errand.address) for errand in errands if errand.paced)
         limit = _START_SECONDS + _SECONDS_A_HUNDRED * len(errands) / 100
+        limit += _SECONDS_PACED * max(pairs.values(), default=0)
         done = await self._runner.run(machine, ("perl", "-"), stdin, limit)
         told = wire.excerpt((done.stderr or done.stdout).decode("utf-8", "replace"))
         if done.code in _NOT_THERE:

@@ -1,8 +1,8 @@
 """Errands to the agent's input, its output to reports. Nothing of the output is believed before it was read strictly.
 
 Input, one line each: `L connect answer tries bytes cursor`, `G words of a route`, `S place uid address`, `P index place
-protocol address port patience nonce questions`, `E`. Output: `R index word error microseconds answers`, at the end
-`E count`; `X reason text` when nothing could be done. Times are milliseconds where nothing else is said; texts are
+protocol address port patience paced nonce questions`, `E`. Output: `R index word error microseconds answers`, at the
+end `E count`; `X reason text` when nothing could be done. Times are milliseconds where nothing else is said; texts are
 hexadecimal, `-` for none.
 """
 
@@ -55,6 +55,7 @@ class Errand:
 
     Attributes:
         patience: how long a stream's server may take to answer, in milliseconds.
+        paced: whether the answer may be a message that kernels do not send as fast as they are asked.
         behind: the machine through which an outside host gets to the address; empty where it knows the way.
     """
 
@@ -67,6 +68,7 @@ class Errand:
     nonce: str
     questions: tuple[bytes, ...]
     behind: str = ""
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def pack(errands: Sequence[Errand], cursor: int) -> bytes:
     lines += [f"S {number} {place.uid or '-'} {place.addresses[0]}" for place, number in places.items()]
     for one in errands:
         asked = ",".join(question.hex() or "-" for question in one.questions)
-        fields = (one.index, places[one.place], one.protocol, one.address, one.port, one.patience, one.nonce, asked)
-        lines.append("P " + " ".join(map(str, fields)))
+        where = (one.index, places[one.place], one.protocol, one.address, one.port)
+        lines.append("P " + " ".join(map(str, (*where, one.patience, int(one.paced), one.nonce, asked))))
     return script() + "\n".join((*lines, "E", "")).encode()
 
 

@@ -119,11 +119,3 @@ async def test_a_network_without_the_family_is_named() -> None:
     only_four = replace(BESIDE, nodes=[replace(node, addresses=node.addresses[:1]) for node in NODES])
     with pytest.raises(InfrastructureError, match="c-control-plane has no IPv6 address"):
         await hosts.ensure(Engine(), only_four, ("bastion",))  # type: ignore[arg-type]
-
-
-async def test_machines_are_containers() -> None:
-    engine = Engine()
-    machines = hosts.Machines(engine, "c")  # type: ignore[arg-type]
-    for name in ("c-worker", "host:bastion"):
-        await machines.run(name, ["perl", "-"], b"", 1)
-    assert [container for container, _ in engine.said] == ["c-worker", "c-host-bastion"]

@@ -60,7 +60,7 @@ def test_the_input_follows_the_agent() -> None:
     errands = [
         Errand(3, outside, "TCP", "10.0.0.2", 80, 300, "abb", (b"hi",), "172.18.0.2"),
         Errand(4, pod, "TCP", "10.0.0.2", 80, 300, "abc", (b"hi",)),
-        Errand(5, node, "UDP", "fd00::1", 53, 300, "abd", (b"a", b"")),
+        Errand(5, node, "UDP", "fd00::1", 53, 300, "abd", (b"a", b""), paced=True),
         Errand(6, pod, "ICMP", "10.0.0.2", 0, 300, "abe", (b"x",)),
     ]
     script, _, given_lines = wire.pack(errands, 17).decode().partition("\n__END__\n")
@@ -71,9 +71,9 @@ def test_the_input_follows_the_agent() -> None:
         "S 0 - 203.0.113.10",
         "S 1 uid 10.0.0.1",
         "S 2 - 172.18.0.2",
-        "P 3 0 TCP 10.0.0.2 80 300 abb 6869",
-        "P 4 1 TCP 10.0.0.2 80 300 abc 6869",
-        "P 5 2 UDP fd00::1 53 300 abd 61,-",
-        "P 6 1 ICMP 10.0.0.2 0 300 abe 78",
+        "P 3 0 TCP 10.0.0.2 80 300 0 abb 6869",
+        "P 4 1 TCP 10.0.0.2 80 300 0 abc 6869",
+        "P 5 2 UDP fd00::1 53 300 1 abd 61,-",
+        "P 6 1 ICMP 10.0.0.2 0 300 0 abe 78",
         "E",
     ]
