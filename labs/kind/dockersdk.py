@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader.errors import InfrastructureError, NotCapableError
+from labs.kind import endpoint
 from labs.kind.engine import Container, Wanted
 from labs.kube.probing.runner import Finished
 
@@ -46,9 +48,18 @@ def connect() -> DockerEngine:
         raise NotCapableError(
             "the kind backend needs packages that are not installed", remedy="pip install 'netdojo[kind]'"
         ) from error
+    found = endpoint.find()
+    refusal = endpoint.diagnose(found)
+    if refusal is not None:
+        raise EngineUnreachableError(refusal.reason, remedy="; or ".join(refusal.remedies))
     try:
         return DockerEngine(
-            docker.DockerClient.from_env(timeout=_ANSWER_SECONDS, max_pool_size=_THREADS, version="auto")
+            docker.DockerClient.from_env(
+                timeout=_ANSWER_SECONDS,
+                max_pool_size=_THREADS,
+                version="auto",
+                environment={**os.environ, "DOCKER_HOST": found.url},
+            )
         )
     except (DockerException, OSError, ValueError) as error:
         raise _unreachable(error) from error

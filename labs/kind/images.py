@@ -93,29 +93,37 @@ async def fetch(engine: Engine, reference: str, progress: Callable[[str], None])
 
 
 def needed(
-    settings: KindSettings, labs: Sequence[Lab], cache: Path, progress: Callable[[str], None]
+    settings: KindSettings,
+    labs: Sequence[Lab],
+    cache: Path,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    fetch: bool = True,
 ) -> tuple[Needed, ...]:
-    """All images that clusters for these labs need, each once. Calico's manifests are read, and fetched if remote.
+    """All images that clusters for these labs need, each once; what for, where several need it, is the first's.
+
+    Calico's manifests are read, and fetched where they are remote and not in `cache`; `fetch` says whether they may be:
+    where they may not, the images of such a file are left out.
 
     Raises:
         InfrastructureError: a manifest cannot be fetched.
         UsageError: or cannot be read.
     """
-    calico = sources.of(settings)
-    if calico.operator:
-        of_calico: tuple[str, ...] = pins.CALICO_OPERATOR_IMAGES
-    else:
-        of_calico = tuple(
-            image for source in calico.sources for image in manifests.images(sources.read(source, cache, progress))
-        )
     found = {settings.node_image: Needed(settings.node_image, "nodes and outside hosts")}
-    for image in of_calico:
+    for image in _of_calico(sources.of(settings), cache, progress, fetch=fetch):
         found.setdefault(image, Needed(image, "Calico"))
     found.setdefault(settings.workload_image, Needed(settings.workload_image, "proof that policies are enforced"))
     for lab in labs:
         for image in of_lab(lab):
             found.setdefault(image, Needed(image, f"lab {lab.id}"))
     return tuple(found.values())
+
+
+def _of_calico(calico: sources.Calico, cache: Path, progress: Callable[[str], None], *, fetch: bool) -> tuple[str, ...]:
+    if calico.operator:
+        return pins.CALICO_OPERATOR_IMAGES
+    files = [file for file in calico.sources if fetch or not file.remote or sources.kept(file, cache)]
+    return tuple(image for file in files for image in manifests.images(sources.read(file, cache, progress)))
 
 
 def of_lab(lab: Lab) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def fetch(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes
     Raises:
         InfrastructureError: as for `read`.
     """
-    kept = cache / hashlib.sha256(f"{source.place}\n{source.digest}".encode()).hexdigest()
+    kept = place_in(cache, source)
     if kept.is_file():
         data = kept.read_bytes()
         if not source.digest or _digest(data) == source.digest:
@@ -129,6 +129,16 @@ def fetch(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes
     with store.explained("write", kept):
         store.write_atomically(kept, data.decode())
     return data
+
+
+def place_in(cache: Path, source: Source) -> Path:
+    """Where a remote file is kept."""
+    return cache / hashlib.sha256(f"{source.place}\n{source.digest}".encode()).hexdigest()
+
+
+def kept(source: Source, cache: Path) -> bool:
+    """Tell whether a remote file is in the cache."""
+    return place_in(cache, source).is_file()
 
 
 def _sources(name: str) -> tuple[Source, ...]:
