@@ -118,6 +118,13 @@ class Api(Protocol):
         """Server-side apply, by force; the object as it is then."""
         ...
 
+    async def replace(self, resource: Resource, namespace: str, manifest: Manifest) -> Manifest:
+        """Write an object as a whole, whoever owns its fields; the object as it is then.
+
+        It has to name the resource version that it replaces, and is refused (409) where that is not the newest.
+        """
+        ...
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, grace: int | None = None) -> bool:
         """Ask for its end; False when it is not there. `grace` in seconds, for pods."""
         ...
@@ -139,4 +146,8 @@ class Api(Protocol):
 
     async def post(self, path: str, body: Manifest) -> Manifest:
         """Create at a path of the API: for reviews, which are asked and not kept."""
+        ...
+
+    async def patch(self, path: str, body: Manifest) -> Manifest:
+        """Strategic merge at a path of the API: for parts of an object that are no kind of their own."""
         ...

@@ -110,6 +110,11 @@ class KubernetesApi:
         headers = {"Content-Type": "application/apply-patch+yaml"}
         return await self._run(partial(self._json, "PATCH", path, manifest, headers))
 
+    async def replace(self, resource: Resource, namespace: str, manifest: Manifest) -> Manifest:
+        """Write an object as a whole."""
+        path = _path(resource, namespace, str(manifest["metadata"]["name"]))
+        return await self._run(partial(self._json, "PUT", path, manifest))
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, grace: int | None = None) -> bool:
         """Ask for its end; False when it is not there."""
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
@@ -126,6 +131,11 @@ class KubernetesApi:
     async def post(self, path: str, body: Manifest) -> Manifest:
         """Create at a path of the API."""
         return await self._run(partial(self._json, "POST", path, body))
+
+    async def patch(self, path: str, body: Manifest) -> Manifest:
+        """Strategic merge at a path of the API."""
+        headers = {"Content-Type": "application/strategic-merge-patch+json"}
+        return await self._run(partial(self._json, "PATCH", path, body, headers))
 
     def watch(self, resource: Resource, since: str) -> Iterator[Change]:
         """The changes of a kind after a resource version; blocks."""
