@@ -6,6 +6,7 @@ have records and locks of their own (`labs.kind.state`): a lab has one for as lo
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from grader.errors import ClusterGoneError, InfrastructureError
 from grader.ports import Capabilities
 from labs import store
 from labs.base import Phase, Running
-from labs.kind import config, settings, state
+from labs.kind import config, hosts, settings, state
 from labs.kind.binary import KindProgram
 from labs.kind.calico import manifests, sources
 from labs.kind.create import Maker
@@ -28,7 +29,7 @@ from labs.kind.state import Pool, Stage
 from labs.locks import FileLock, is_held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from labs.base import Request
@@ -68,9 +69,10 @@ class KindBackend:
         self._engine = engine
         self._program = KindProgram(self._settings.binary) if program is None else program
         self._pool = Pool(store.folders().state / "kind" if pool is None else pool)
-        self._connect = _connect if connect is None else connect
+        self._connect_anew = _connect if connect is None else connect
         self._home = hashlib.sha256(str(self._pool.folder.absolute()).encode()).hexdigest()[:12]
-        self._open: dict[tuple[str, float], KubeCluster] = {}
+        self._open: dict[tuple[str, str, int], KubeCluster] = {}
+        self._apis: dict[tuple[Path, int], Api] = {}
         self._held: list[FileLock] = []
 
     def can(self) -> Capabilities:
@@ -99,7 +101,7 @@ class KindBackend:
             if found.phase is Phase.READY:
                 progress(f"{request.name} is running already")
                 return found
-            clusters = self._clusters()
+            clusters = self._clusters(request.namespace)
             await self._clear(folder, progress)
             await clusters.sweep(progress)
             phases = Phases(progress)
@@ -114,6 +116,9 @@ class KindBackend:
                 record = await clusters.take(request.name, plan, calico, images, phases)
                 _write_lab(folder, record.name, request)
                 self._write_kubeconfig(record, folder, request.namespace)
+                if request.hosts:
+                    with phases.phase("outside hosts"):
+                        record = await self._with_hosts(record, request.hosts)
                 with phases.phase("applying the lab's objects, until every node enforces them"):
                     await self._cluster(record, request.namespace).apply(request.objects)
                 _write_lab(folder, record.name, request, ready=True)
@@ -168,11 +173,9 @@ class KindBackend:
     async def _look(self, name: str, folder: Path) -> Running:
         """What is there, changing nothing."""
         lab = _read_lab(folder)
-        if not lab:
-            return Running(name, self.name, Phase.STARTING if folder.is_dir() else Phase.ABSENT, folder)
-        if not lab.get("ready"):
-            return Running(name, self.name, Phase.STARTING, folder)
-        if lab.get("transient") and not is_held(folder / state.HOLDER):
+        if not lab and not folder.is_dir():  # noqa: ASYNC240 - one question to the local disk
+            return Running(name, self.name, Phase.ABSENT, folder)
+        if not lab.get("ready") or (lab["transient"] and not is_held(folder / state.HOLDER)):
             return Running(name, self.name, Phase.STARTING, folder)
         record = self._pool.read(str(lab.get("cluster", "")))
         kubeconfig = folder / state.KUBECONFIG
@@ -204,40 +207,58 @@ class KindBackend:
 
     async def _clear(self, folder: Path, tell: Callable[[str], None], *, delete: bool = False) -> None:
         """End what there is of a lab: its cluster goes back to the pool, its folder is removed."""
-        lab = _read_lab(folder)
         for record in self._pool.records():
             if record.lab == folder.name and record.stage is not Stage.FREE:
                 self._forget_open(record)
                 broken = record.stage is Stage.TAKEN and bool(await self._wrong(record))
                 await self._clusters().give_back(record.name, tell, delete=delete or broken)
-        del lab
         _remove_lab(folder)
 
-    def _cluster(self, record: Record, namespace: str) -> KubeCluster:
+    def _cluster(self, record: Record, namespace: str = "default") -> KubeCluster:
         """The port to a cluster: kept, since its watches are worth keeping."""
         from labs.kube.cluster import KubeCluster
         from labs.kube.probing import Prober
 
-        key = (record.name, record.made)
+        folder = self._pool.of(record.name)
+        key = (record.name, namespace, _age(folder / state.KUBECONFIG))
         if key not in self._open:
-            folder = self._pool.of(record.name)
             runner = EngineRunner(self._engine_here(), record.name)
-            hosts = dict(record.hosts)
             self._open[key] = KubeCluster(
                 self._connect(folder / state.KUBECONFIG),
-                lambda objects: Prober(runner, objects, hosts),
-                self._capabilities(record.families, record.dataplane),
+                lambda objects: Prober(runner, objects, dict(record.hosts)),
+                self._capabilities(record.families, record.dataplane, dict(record.hosts)),
                 namespace=namespace,
                 image=self._settings.workload_image,
                 lock=folder / "turn.lock",
             )
         return self._open[key]
 
+    def _connect(self, kubeconfig: Path) -> Api:
+        """The API behind a kubeconfig: kept for as long as the file is the same."""
+        key = (kubeconfig, _age(kubeconfig))
+        if key not in self._apis:
+            self._apis[key] = self._connect_anew(kubeconfig)
+        return self._apis[key]
+
+    async def _with_hosts(self, record: Record, names: Sequence[str]) -> Record:
+        """Have these outside hosts beside a cluster."""
+        addresses = await hosts.ensure(self._engine_here(), await self._beside(record), names)
+        found = dataclasses.replace(record, hosts=tuple(addresses.items()))
+        self._pool.write(found)
+        self._forget_open(record)  # a port that was made before does not know them
+        return found
+
+    async def _beside(self, record: Record) -> hosts.Beside:
+        nodes = await self._maker().nodes(record.name)
+        return hosts.Beside(record.name, self._home, self._settings.node_image, nodes, record.families)
+
     def _forget_open(self, record: Record) -> None:
         for key in [key for key in self._open if key[0] == record.name]:
             self._open.pop(key).close()
 
-    def _capabilities(self, families: tuple[int, ...], dataplane: str) -> Capabilities:
+    def _capabilities(
+        self, families: tuple[int, ...], dataplane: str, beside: Mapping[str, tuple[str, ...]] | None = None
+    ) -> Capabilities:
         return Capabilities(
             self.name,
             dataplane,
@@ -245,6 +266,7 @@ class KindBackend:
             families=families,
             protocols=("TCP", "UDP", "ICMP"),
             has=_HAS if 6 in families else _HAS - {"ipv6"},
+            hosts=beside or {},
         )
 
     def _engine_here(self) -> Engine:
@@ -257,9 +279,12 @@ class KindBackend:
     def _maker(self) -> Maker:
         return Maker(self._engine_here(), self._program, self._pool, self._home, self._connect)
 
-    def _clusters(self) -> Clusters:
+    def _clusters(self, namespace: str = "default") -> Clusters:
         engine = self._engine_here()
-        return Clusters(engine, self._maker(), Cleaner(engine, self._pool, self._connect), self._pool, self._home)
+        cleaner = Cleaner(
+            engine, self._pool, self._connect, lambda record: self._cluster(record, namespace), self._home
+        )
+        return Clusters(engine, self._maker(), cleaner, self._pool, self._home)
 
     def _write_kubeconfig(self, record: Record, folder: Path, namespace: str) -> None:
         text = (self._pool.of(record.name) / state.KUBECONFIG).read_text(encoding="utf-8")
@@ -280,6 +305,14 @@ def _connect(kubeconfig: Path) -> Api:
     from labs.kube.client import connect
 
     return connect(kubeconfig)
+
+
+def _age(file: Path) -> int:
+    """When a file was last written; 0 when it is not there."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _lock_path(folder: Path) -> Path:

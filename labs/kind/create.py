@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
-from labs.kind import binary, loading
+from labs.kind import binary, health, loading
+from labs.kind import images as images_here
 from labs.kind.calico import manifests, sources
 from labs.kind.calico.install import Installer
 from labs.kind.config import document
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from labs.kind.phases import Phases
     from labs.kind.state import Pool
     from labs.kube.api import Api
+
+
+_READY_SECONDS = 300.0
 
 
 class Maker:
@@ -54,7 +59,7 @@ class Maker:
         """
         files = asyncio.create_task(self._read(calico, phases.tell))
         try:
-            await self._node_image(plan.node_image, phases)
+            plan = dataclasses.replace(plan, node_image=await self._node_image(plan.node_image, phases))
             with phases.phase(f"making {'the node' if plan.nodes == 1 else f'{plan.nodes} nodes'} with kind"):
                 await self._kind_create(name, plan, phases.tell)
             objects = await files
@@ -64,13 +69,12 @@ class Maker:
         api = self._connect(self._pool.of(name) / KUBECONFIG)
         mirror = Mirror(api)
         try:
-            installer = Installer(api, mirror, self._engine, nodes[0].name)
             with phases.phase("installing Calico"):
-                await installer.apply(objects, plan, by_operator=calico.operator)
+                await Installer(api, self._engine, nodes[0].name).apply(objects, plan, by_operator=calico.operator)
             with phases.phase("waiting for Calico and the cluster"):
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._load(nodes, plan, objects, images, phases.tell))
-                    group.create_task(installer.wait(phases.tell))
+                    group.create_task(health.wait(api, mirror, phases.tell, _READY_SECONDS))
         except* InfrastructureError as group_of_errors:
             raise group_of_errors.exceptions[0] from None
         finally:
@@ -103,10 +107,13 @@ class Maker:
         found = [await asyncio.to_thread(sources.read, source, cache, tell) for source in calico.sources]
         return tuple(item for objects in found for item in objects)
 
-    async def _node_image(self, image: str, phases: Phases) -> None:
-        if image not in await self._engine.images((image,)):
+    async def _node_image(self, image: str, phases: Phases) -> str:
+        """The name under which the engine has the node image; it is fetched where it has none."""
+        name = await images_here.resolve(self._engine, image)
+        if name not in await self._engine.images((name,)):
             with phases.phase(f"fetching the node image {image}"):
                 await self._engine.pull(image, phases.tell)
+        return name
 
     async def _kind_create(self, name: str, plan: Plan, tell: Callable[[str], None]) -> None:
         folder = self._pool.of(name)

@@ -135,7 +135,7 @@ class Clusters:
                 tell(f"removing the cluster {name}")
                 await self._maker.remove(name)
                 return
-            record = dataclasses.replace(record, stage=Stage.FREE, lab="")
+            record = dataclasses.replace(record, stage=Stage.FREE, lab="", hosts=())
             self._pool.write(record)  # before it is clean: whoever takes it looks, and cleans what is left
             await self._clean(record, tell)
 

@@ -1,4 +1,4 @@
-"""Puts Calico into a new cluster, and returns when all of it works: nothing is asked again and again, watches tell."""
+"""Puts Calico into a new cluster, in the order that its parts need."""
 
 from __future__ import annotations
 
@@ -8,34 +8,24 @@ from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
 from labs.kind.calico import manifests, operator
-from labs.kube import ready
 from labs.kube.api import Refused
 from labs.kube.resources import resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from grader.ports import Manifest
     from labs.kind.config import Plan
     from labs.kind.engine import Engine
     from labs.kube.api import Api, Resource
-    from labs.kube.mirror import Mirror
 
 _SERVED_SECONDS = 30.0
-_READY_SECONDS = 300.0
 _AGAIN_SECONDS = 0.1
 _EARLY = frozenset({"Namespace", "CustomResourceDefinition", "ServiceAccount"})
 _SERVER = "calico-apiserver"
 _CERTIFICATE = f"{_SERVER}-certs"
 _API_SERVICE = "v3.projectcalico.org"
 _AT_ONCE = 8
-_TELLING = frozenset(
-    {
-        *("nodes", "pods", "deployments.apps", "daemonsets.apps"),
-        *("apiservices.apiregistration.k8s.io", "tigerastatuses.operator.tigera.io"),
-    }
-)
-"""Kinds whose objects tell whether a cluster works."""
 
 
 class Installer:
@@ -43,14 +33,12 @@ class Installer:
 
     Args:
         api: the cluster's API.
-        mirror: follows its objects.
         engine: runs commands in its nodes.
         node: one of them.
     """
 
-    def __init__(self, api: Api, mirror: Mirror, engine: Engine, node: str) -> None:
+    def __init__(self, api: Api, engine: Engine, node: str) -> None:
         self._api = api
-        self._mirror = mirror
         self._engine = engine
         self._node = node
 
@@ -67,43 +55,6 @@ class Installer:
             await self._apply_all(operator.custom_resources(plan))
         elif any(item["kind"] == "APIService" for item in wanted):
             await self._certify()
-
-    async def wait(self, progress: Callable[[str], None]) -> None:
-        """Return when nodes, Calico, and all workloads of the cluster are ready.
-
-        Raises:
-            InfrastructureError: they are not in time; the message says which, and why.
-        """
-        known = await self._api.resources(again=True)
-        kinds = [found for found in known if str(found) in _TELLING]
-        await self._mirror.follow(kinds)
-        said = ""
-
-        def done() -> bool | None:
-            nonlocal said
-            late = self._late(kinds)
-            if late and late[0] != said:
-                said = late[0]
-                progress(f"waiting for {said}" + (f" and {len(late) - 1} more" if len(late) > 1 else ""))
-            return not late or None
-
-        if await self._mirror.until(done, _READY_SECONDS) is None:
-            late = self._late(kinds)
-            raise InfrastructureError(
-                f"the cluster is not ready after {_READY_SECONDS:.0f} s: {'; '.join(late)}",
-                remedy="an image may be missing and not be fetched: netdojo lab prepare brings it; or the machine has "
-                "too little memory: netdojo doctor says",
-            )
-        await self._api.resources(again=True)
-
-    def _late(self, kinds: Iterable[Resource]) -> list[str]:
-        """What is not ready yet, and why."""
-        return [
-            why
-            for resource in kinds
-            for item in self._mirror.objects(resource).values()
-            if (why := _lateness(resource.kind, item))
-        ]
 
     async def _apply_all(self, objects: Iterable[Manifest]) -> None:
         limit = asyncio.Semaphore(_AT_ONCE)
@@ -180,23 +131,6 @@ _OPENSSL = (
     '-addext "subjectAltName = DNS:calico-api.calico-apiserver.svc" 2>"$f/err" || { cat "$f/err" >&2; exit 1; }; '
     'cat "$f/key" "$f/crt"'
 )
-
-
-def _lateness(kind: str, item: Manifest) -> str:
-    name = item["metadata"]["name"]
-    if kind == "Node":
-        return "" if ready.node(item) else f"node {name}"
-    if kind == "Pod":
-        why = ready.pod(item)
-        return f"pod {item['metadata']['namespace']}/{name}: {why}" if why and ready.is_hopeless(item) else ""
-    if kind == "APIService":
-        conditions = (item.get("status") or {}).get("conditions") or ()
-        available = any(found["type"] == "Available" and found["status"] == "True" for found in conditions)
-        return "" if available else f"the API {name}"
-    if kind == operator.STATUS_KIND:
-        return operator.unavailable(item)
-    why = ready.workload(item)
-    return f"{kind.lower()} {item['metadata']['namespace']}/{name}: {why}" if why else ""
 
 
 def _base64(data: bytes) -> str:

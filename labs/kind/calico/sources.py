@@ -97,6 +97,16 @@ def read(source: Source, cache: Path, progress: Callable[[str], None]) -> tuple[
         raise UsageError(f"{source.place} is no text", remedy="kind.calico names files of manifests") from error
 
 
+def content(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes:
+    """The bytes of a file, wherever it is.
+
+    Raises:
+        InfrastructureError: as for `read`.
+        UsageError: likewise.
+    """
+    return fetch(source, cache, progress) if source.remote else _read(source)
+
+
 def fetch(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes:
     """The bytes of a remote file: from the cache, else from where it is.
 
