@@ -47,6 +47,10 @@ _EXPIRING_NAME = "kubeadm-certs"
 _OF_PODS = frozenset({"controller-revision-hash", "pod-template-generation", "apps.kubernetes.io/pod-index"})
 
 
+Owner = tuple[str, str, str]
+"""Whose a pod is: namespace, kind and name."""
+
+
 class What(StrEnum):
     """How an object differs."""
 
@@ -84,13 +88,13 @@ class Picture:
 
     Attributes:
         objects: as they would be written back.
-        pods: the labels of the pods of each owner (namespace, kind, name).
+        pods: the labels of each owner's pods; a node's static pods differ from one another.
         live: the objects as the API has them; empty in a picture that was read from a file.
-        strays: pods by namespace and name, whose owner is none of the cluster's, or that are not like its others.
+        each_pod: every pod by namespace and name; likewise.
     """
 
     objects: Mapping[Key, Manifest]
-    pods: Mapping[tuple[str, str, str], Mapping[str, str]]
+    pods: Mapping[Owner, tuple[Mapping[str, str], ...]]
     live: Mapping[Key, Manifest] = field(default_factory=dict)
     each_pod: Mapping[tuple[str, str], Manifest] = field(default_factory=dict)
 
@@ -126,8 +130,16 @@ async def take(api: Api) -> tuple[Picture, dict[str, Resource]]:
     pods = {(key.namespace, key.name): item for key, item in items.items() if key.resource == "pods"}
     live = {key: item for key, item in items.items() if key.resource != "pods" and _counts(item)}
     pictured = {key: plain(item) for key, item in live.items()}
-    owners = {owner: labels for item in pods.values() if (owner := owner_of(item)) for labels in (labels_of(item),)}
-    return Picture(pictured, owners, live, pods), kinds
+    return Picture(pictured, _by_owner(pods.values()), live, pods), kinds
+
+
+def _by_owner(pods: Iterable[Manifest]) -> dict[Owner, tuple[dict[str, str], ...]]:
+    found: dict[Owner, tuple[dict[str, str], ...]] = {}
+    for pod in pods:
+        owner, labels = owner_of(pod), labels_of(pod)
+        if owner is not None and labels not in found.get(owner, ()):
+            found[owner] = (*found.get(owner, ()), labels)
+    return found
 
 
 async def _aggregated(api: Api, served: Iterable[Resource]) -> frozenset[str]:
@@ -183,7 +195,7 @@ def plain(item: Manifest) -> Manifest:
     return kept
 
 
-def owner_of(pod: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def owner_of(pod: Mapping[str, Any]) -> Owner | None:
     """Whose a pod is: namespace, kind and name; None for nobody's."""
     owners = pod["metadata"].get("ownerReferences") or ()
     namespace = str(pod["metadata"].get("namespace", ""))
@@ -217,4 +229,4 @@ def differences(then: Picture, now: Picture) -> tuple[Difference, ...]:
 
 def _is_stray(pod: Mapping[str, Any], then: Picture) -> bool:
     owner = owner_of(pod)
-    return owner is None or then.pods.get(owner) != labels_of(pod)
+    return owner is None or labels_of(pod) not in then.pods.get(owner, ())

@@ -13,7 +13,7 @@ from labs.kind.engine import KIND_CLUSTER
 from labs.kind.state import Record, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from labs.kind.calico.sources import Calico
     from labs.kind.config import Plan
@@ -70,7 +70,7 @@ class Clusters:
             if record is None or record.stage is not Stage.FREE:
                 return None
             with phases.phase(f"taking the running cluster {name}"):
-                if not await self._clean(record, phases.tell):
+                if not await self._back(record, self._cleaner.clean(record, phases.tell), phases.tell):
                     return None
                 nodes = [node.name for node in await self._maker.nodes(name)]
                 await loading.load(self._engine, nodes, images, phases.tell)
@@ -137,7 +137,7 @@ class Clusters:
                 return
             record = dataclasses.replace(record, stage=Stage.FREE, lab="", hosts=())
             self._pool.write(record)  # before it is clean: whoever takes it looks, and cleans what is left
-            await self._clean(record, tell)
+            await self._back(record, self._cleaner.tidy(record, tell), tell)
 
     async def sweep(self, tell: Callable[[str], None]) -> None:
         """Remove clusters whose making was ended from outside, and records of those that are gone."""
@@ -155,10 +155,10 @@ class Clusters:
             finally:
                 lock.remove()
 
-    async def _clean(self, record: Record, tell: Callable[[str], None]) -> bool:
+    async def _back(self, record: Record, cleaning: Awaitable[None], tell: Callable[[str], None]) -> bool:
         """Take a cluster back to how it was; one that does not come back is removed, and False is returned."""
         try:
-            await self._cleaner.clean(record, tell)
+            await cleaning
         except InfrastructureError as error:
             tell(f"{record.name} does not come back to how it was ({error.message}): it is removed")
             await self._maker.remove(record.name)
@@ -166,9 +166,9 @@ class Clusters:
         return True
 
 
-async def finish(work: object) -> None:
+async def finish(work: Coroutine[None, None, None]) -> None:
     """Let work end that must not be left half done, however often the caller is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    task = asyncio.create_task(work)
     while not task.done():
         try:
             await asyncio.shield(task)

@@ -79,11 +79,25 @@ class Cleaner:
             store.write_atomically(folder / BASELINE, json.dumps(_packed(picture, silent)))
 
     async def clean(self, record: Record, tell: Callable[[str], None]) -> None:
-        """Return when the cluster is as it was.
+        """Return when the cluster is as it was, and proven to be.
 
         Raises:
             InfrastructureError: it is not, and does not become so; the message says what differs.
         """
+        silent = await self._tidied(record, tell, prove=True)
+        now = await emptiness.look(self._cluster(record))
+        if changed := now ^ silent:
+            raise InfrastructureError(f"the empty matrix is not what it was: {'; '.join(sorted(changed)[:_SAID])}")
+
+    async def tidy(self, record: Record, tell: Callable[[str], None]) -> None:
+        """Return when the cluster's objects are as they were; what follows from them may take a moment more.
+
+        Raises:
+            InfrastructureError: they are not, and do not become so.
+        """
+        await self._tidied(record, tell, prove=False)
+
+    async def _tidied(self, record: Record, tell: Callable[[str], None], *, prove: bool) -> frozenset[str]:
         nodes = await self._same_nodes(record)
         await hosts.remove(self._engine, hosts.Beside(record.name, self._home, "", nodes, record.families))
         then, silent = self._remembered(record)
@@ -91,14 +105,13 @@ class Cleaner:
         mirror = Mirror(api)
         try:
             await self._restore(api, mirror, then, tell)
-            await health.wait(api, mirror, tell, _READY_SECONDS)
+            if prove:
+                await health.wait(api, mirror, tell, _READY_SECONDS)
         except Refused as refused:
             raise InfrastructureError(f"its API refuses to be cleaned: {refused.message}") from refused
         finally:
             mirror.close()
-        now = await emptiness.look(self._cluster(record))
-        if changed := now ^ silent:
-            raise InfrastructureError(f"the empty matrix is not what it was: {'; '.join(sorted(changed)[:_SAID])}")
+        return silent
 
     async def _same_nodes(self, record: Record) -> tuple[Container, ...]:
         nodes = {node.id: node for node in await self._engine.containers({KIND_CLUSTER: record.name})}
@@ -231,12 +244,12 @@ _MAKERS = (
 def _packed(picture: Picture, silent: frozenset[str]) -> dict[str, Any]:
     return {
         "objects": [[key.resource, key.namespace, key.name, item] for key, item in picture.objects.items()],
-        "pods": [[*owner, dict(labels)] for owner, labels in picture.pods.items()],
+        "pods": [[*owner, [dict(each) for each in labels]] for owner, labels in picture.pods.items()],
         "silent": sorted(silent),
     }
 
 
 def _unpacked(found: Mapping[str, Any]) -> tuple[Picture, frozenset[str]]:
     objects = {Key(resource, namespace, name): item for resource, namespace, name, item in found["objects"]}
-    pods = {(namespace, kind, name): labels for namespace, kind, name, labels in found["pods"]}
+    pods = {(namespace, kind, name): tuple(labels) for namespace, kind, name, labels in found["pods"]}
     return Picture(objects, pods), frozenset(found["silent"])
