@@ -4,6 +4,9 @@ Map:
 
 - `settings`   what the user chose: binary, images, where Calico comes from
 - `pins`       the releases that are used unless the user chose others
+- `endpoint`   where Docker is said to be, and why it does not answer there
+- `preflight`  what clusters need of the machine, each with a verdict and a remedy; `checkup` looks at all of it
+- `prepare`    everything that clusters need, fetched ahead; `archive`, `carry`: in one file, to another machine
 - `images`     which images clusters need, and what they are called here
 - `engine`     what is asked of the container engine (Protocol); `dockersdk` carries it over the `docker` SDK
 - `binary`     the kind program: found, asked for its version, run with progress, ended with all it started

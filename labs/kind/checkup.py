@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from grader.errors import InfrastructureError, NotCapableError
 from labs import store
 from labs.doctor import Examined, Finding
-from labs.kind import endpoint, images, preflight, settings
+from labs.kind import endpoint, images, preflight, prepare, settings
 from labs.kind.binary import KindProgram
 from labs.kind.state import Pool, Stage
 
@@ -54,7 +54,7 @@ async def _examine(
     free = sum(record.stage is Stage.FREE for record in records)
     found.append(await preflight.strangers(engine, [record.name for record in records], free))
     try:
-        wanted = images.needed(chosen, labs, store.folders().state / "kind" / "files", fetch=False)
+        wanted = images.needed(chosen, labs, prepare.cache(), fetch=False)
         found.append(await preflight.of_images(engine, wanted))
     except (InfrastructureError, LookupError) as error:
         found.append(preflight.failed("images", error))

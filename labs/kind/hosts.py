@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
+from labs.kind import images
 from labs.kind.engine import CLUSTER, HOME, HOST, Wanted
 from labs.kind.runner import host_container
 from labs.sandbox.controllers import addresses
@@ -95,7 +96,7 @@ async def _run(engine: Engine, beside: Beside, name: str) -> Container:
     return await engine.run(
         Wanted(
             host_container(beside.cluster, name),
-            beside.image,
+            await images.resolve(engine, beside.image),
             {CLUSTER: beside.cluster, HOME: beside.home, HOST: name},
             _NETWORK,
             command=("-e", script, name),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tui.commands.options import done, narrate, on_option, output_option, perform, report_option
+from tui.commands.prepare import prepare
 from tui.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def lab() -> None:
     """
 
 
+lab.add_command(prepare)
 lab_argument = click.argument("name", metavar="[LAB]", required=False, default="")
 
 
