@@ -156,7 +156,7 @@ class Requests:
             choice = f" (1 of {len(packets)})" if len(packets) > 1 else ""
             where = f"{leads_to}, {packet.destination.ref} port {packet.port}{choice}"
             hops.append(f"connection {number}: {packet.source.ref} to {where}")
-            told = explain_packet(self._world.book, flow, packet)
+            told = explain_packet(self._world.book, flow, packet, rule_line=self._world.rule_line)
             hops += [f"  {hop}" for hop in told.hops]
             misses = misses or told.near_misses
         for decision in (way.verdict.egress, way.verdict.ingress):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,16 +43,25 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRef:
-    """A policy as people name it. `file` and `line` are empty for a live cluster."""
+    """A policy as people name it. `file` and `line` are empty for a live cluster.
+
+    `group` is the API group where it is Calico's: its NetworkPolicy is another kind than Kubernetes'.
+    """
 
     kind: str
     namespace: str
     name: str
     file: str = ""
     line: int = 0
+    group: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        kind = f"Calico {self.kind}" if self.group and self.kind == "NetworkPolicy" else self.kind
+        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+
+
+RuleLine = Callable[[PolicyRef, str, int], int]
+"""The line of a policy's rule of a direction, by number; that of the policy itself where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from grader.reachability.classes import Reads
     from grader.reachability.matrix import Column, Matrix
     from grader.reachability.universe import Universe
+    from grader.reachability.verdict import RuleLine
 
 
 class World:
@@ -43,6 +44,7 @@ class World:
         hosts: addresses of outside hosts, by the name in `host:NAME`; a host without an address is matched only by
             rules for every address.
         before: a world of an earlier snapshot; what did not change is taken from it (see `changed`).
+        rule_line: says where rules stand in their files; explanations name the policy's line without it.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class World:
         *,
         hosts: Mapping[str, Iterable[Address]] | None = None,
         before: World | None = None,
+        rule_line: RuleLine | None = None,
     ) -> None:
         self.objects = objects
+        self.rule_line = rule_line
         self._hosts = hosts or {}
         self._endpoints: Endpoints | None = None
         self.requests = Requests(self)
@@ -74,7 +78,7 @@ class World:
 
     def changed(self, objects: Objects) -> World:
         """Return the world of a later snapshot: of one where only policies changed, only what those touch is new."""
-        return World(objects, hosts=self._hosts, before=self)
+        return World(objects, hosts=self._hosts, before=self, rule_line=self.rule_line)
 
     def universes(self) -> dict[int, Universe]:
         """Return what is known of endpoints and policies, by IP family."""
@@ -126,7 +130,7 @@ class World:
             before = service_hops(service, packet, replace(flow, destination=destination), len(packets))
         elif destination != flow.destination:
             before = (f"{flow.destination} is the address of {destination}",)
-        return explain_packet(self.book, flow, packet, before)
+        return explain_packet(self.book, flow, packet, before, self.rule_line)
 
     def matrix(
         self,
