@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-FILE, KUBECONFIG, CACHE = "existing.json", "kubeconfig", "kubectl-cache"
+FILE, KUBECONFIG, HOLDER, CACHE = "existing.json", "kubeconfig", "holder.lock", "kubectl-cache"
 LAB, HOME = "netdojo.lab", "netdojo.home"
 """Labels of everything that a lab makes: its name, and whose it is."""
 
@@ -34,6 +34,8 @@ class Journal:
         objects: what is the lab's outside of them.
         ways: how commands get at the nodes: "containers", "agents" or "pods".
         namespace: the namespace of objects that give none.
+        canary: netdojo's canary goes with the last lab; False where it stood before any lab did.
+        transient: it ends with the process that started it, which holds `HOLDER`.
         ready: False until all of it stands.
     """
 
@@ -45,6 +47,8 @@ class Journal:
     objects: tuple[Ref, ...] = ()
     ways: str = ""
     namespace: str = "default"
+    canary: bool = False
+    transient: bool = False
     ready: bool = False
 
     def with_more(self, namespaces: Iterable[str] = (), objects: Iterable[Ref] = ()) -> Journal:
@@ -93,11 +97,11 @@ def remove(folder: Path) -> None:
     import shutil
 
     shutil.rmtree(folder / CACHE, ignore_errors=True)
-    for name in (KUBECONFIG, FILE):
+    for name in (KUBECONFIG, HOLDER, FILE):
         with contextlib.suppress(OSError):
             (folder / name).unlink()
     with contextlib.suppress(OSError):
-        for torn in folder.glob(f".{FILE}.*"):
+        for torn in (*folder.glob(f".{FILE}.*"), *folder.glob(f".{KUBECONFIG}.*")):
             torn.unlink()
     with contextlib.suppress(OSError):
         folder.rmdir()

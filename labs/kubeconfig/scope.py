@@ -10,9 +10,6 @@ if TYPE_CHECKING:
 
     from grader.ports import Manifest
 
-PROTECTED = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
-"""Namespaces that every cluster has and no lab makes."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:

@@ -1,8 +1,9 @@
 """What the user says about the cluster: which file, which context, which image, and what was agreed to.
 
-`config.toml` has a table `[kubeconfig]` with `context`, `file`, `agent_image` and `agents`; the variables
-`NETDOJO_KUBECONFIG_CONTEXT`, `NETDOJO_KUBECONFIG_FILE`, `NETDOJO_KUBECONFIG_AGENT_IMAGE` and
-`NETDOJO_KUBECONFIG_AGENTS` win over it. Consent is never kept: `--yes`, or an answer, is for one command.
+`config.toml` has a table `[kubeconfig]` with `context`, `file`, `agents` (the ways to the pods' networks that may be
+used, separated by commas), `agent_image` and `workload_image` (what netdojo's own canary runs); the variables
+`NETDOJO_KUBECONFIG_CONTEXT` and so on win over it. Consent is never kept: `--yes`, `NETDOJO_KUBECONFIG_YES=1` or an
+answer is for one command.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from content.errors import BrokenContentError, Defect, UsageError
 from labs import store
+from labs.kube.canary import IMAGE as WORKLOAD_IMAGE
 from labs.kubeconfig import contexts
 
 if TYPE_CHECKING:
@@ -37,13 +39,17 @@ class Settings:
         context: the context that was named; empty when none was.
         files: kubeconfig files, as kubectl would read them.
         agent_image: what agent pods and ephemeral containers run.
+        workload_image: what the pods run by which enforcement is proven.
         ways: those that may be used, in the order in which they are tried.
+        yes: everything is agreed to beforehand.
     """
 
     context: str = ""
     files: tuple[Path, ...] = ()
     agent_image: str = AGENT_IMAGE
+    workload_image: str = WORKLOAD_IMAGE
     ways: tuple[str, ...] = WAYS
+    yes: bool = False
 
     def contexts(self) -> contexts.Contexts:
         """What the files say."""
@@ -71,7 +77,14 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None) -> 
             f"kubeconfig.agents has {unknown[0]!r}, which is no way to the pods' networks",
             remedy=f"name some of: {', '.join(WAYS)}",
         )
-    return Settings(value("context"), files, value("agent_image") or AGENT_IMAGE, ways)
+    return Settings(
+        value("context"),
+        files,
+        value("agent_image") or AGENT_IMAGE,
+        value("workload_image") or WORKLOAD_IMAGE,
+        ways,
+        environ.get("NETDOJO_KUBECONFIG_YES", "").lower() in {"1", "yes", "true"},
+    )
 
 
 def _table(file: Path) -> dict[str, object]:
