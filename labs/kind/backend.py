@@ -9,15 +9,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
-from grader.errors import ClusterGoneError, InfrastructureError
-from grader.ports import Capabilities
+from grader.errors import ClusterGoneError, InfrastructureError, NotCapableError
+from grader.ports import Capabilities, Cluster
 from labs import store
 from labs.base import Phase, Running
-from labs.kind import config, hosts, settings, state
+from labs.kind import config, endpoint, hosts, settings, state
 from labs.kind.binary import KindProgram
 from labs.kind.calico import manifests, sources
 from labs.kind.create import Maker
@@ -38,10 +38,51 @@ if TYPE_CHECKING:
     from labs.kind.settings import KindSettings
     from labs.kind.state import Record
     from labs.kube.api import Api
-    from labs.kube.cluster import KubeCluster
+    from labs.kube.probing.runner import Runner
 
 _HAS = frozenset({"multi-node", "ipv6", "hosts", "calico", "ebpf"})
 _LAB_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """What the port to a cluster is made of; see `labs.kube.cluster.KubeCluster`."""
+
+    api: Api
+    runner: Runner
+    capabilities: Capabilities
+    namespace: str
+    image: str
+    lock: Path
+
+
+class Port(Cluster, Protocol):
+    """A port that holds watches until it is closed."""
+
+    def close(self) -> None:
+        """Follow the cluster no more."""
+        ...
+
+
+def _connect(kubeconfig: Path) -> Api:
+    from labs.kube.client import connect
+
+    return connect(kubeconfig)
+
+
+def _port(parts: Parts) -> Port:
+    from labs.kind.cluster import KindCluster
+    from labs.kube.probing import Prober
+
+    return KindCluster(
+        parts.runner,
+        parts.api,
+        lambda objects: Prober(parts.runner, objects, parts.capabilities.hosts),
+        parts.capabilities,
+        namespace=parts.namespace,
+        image=parts.image,
+        lock=parts.lock,
+    )
 
 
 class KindBackend:
@@ -52,6 +93,8 @@ class KindBackend:
         engine: where clusters run; Docker's, where left out.
         program: kind; the one that the settings name, where left out.
         pool: the folder of all clusters; that of the user's state, where left out.
+        connect: gives the API behind a kubeconfig.
+        port: makes the port to a cluster.
     """
 
     name = "kind"
@@ -63,15 +106,17 @@ class KindBackend:
         engine: Engine | None = None,
         program: Program | None = None,
         pool: Path | None = None,
-        connect: Callable[[Path], Api] | None = None,
+        connect: Callable[[Path], Api] = _connect,
+        port: Callable[[Parts], Port] = _port,
     ) -> None:
         self._settings = settings.load() if chosen is None else chosen
         self._engine = engine
         self._program = KindProgram(self._settings.binary) if program is None else program
         self._pool = Pool(store.folders().state / "kind" if pool is None else pool)
-        self._connect_anew = _connect if connect is None else connect
+        self._connect_anew = connect
+        self._port = port
         self._home = hashlib.sha256(str(self._pool.folder.absolute()).encode()).hexdigest()[:12]
-        self._open: dict[tuple[str, str, int], KubeCluster] = {}
+        self._open: dict[tuple[str, str, int], Port] = {}
         self._apis: dict[tuple[Path, int], Api] = {}
         self._held: list[FileLock] = []
 
@@ -84,6 +129,8 @@ class KindBackend:
         """
         if isinstance(self._program, KindProgram):
             self._program.found()
+        if self._engine is None and (refusal := endpoint.diagnose(endpoint.find())) is not None:
+            raise NotCapableError(refusal.reason, remedy="; or ".join(refusal.remedies))
         self._engine_here()
         return self._capabilities((4, 6), config.IPTABLES)
 
@@ -145,7 +192,7 @@ class KindBackend:
             return Running(name, self.name, Phase.ABSENT, folder)
         return found
 
-    async def connect(self, running: Running) -> KubeCluster:
+    async def connect(self, running: Running) -> Port:
         """The port for a ready cluster.
 
         Raises:
@@ -214,23 +261,16 @@ class KindBackend:
                 await self._clusters().give_back(record.name, tell, delete=delete or broken)
         _remove_lab(folder)
 
-    def _cluster(self, record: Record, namespace: str = "default") -> KubeCluster:
+    def _cluster(self, record: Record, namespace: str = "default") -> Port:
         """The port to a cluster: kept, since its watches are worth keeping."""
-        from labs.kube.cluster import KubeCluster
-        from labs.kube.probing import Prober
-
         folder = self._pool.of(record.name)
         key = (record.name, namespace, _age(folder / state.KUBECONFIG))
         if key not in self._open:
             runner = EngineRunner(self._engine_here(), record.name)
-            self._open[key] = KubeCluster(
-                self._connect(folder / state.KUBECONFIG),
-                lambda objects: Prober(runner, objects, dict(record.hosts)),
-                self._capabilities(record.families, record.dataplane, dict(record.hosts)),
-                namespace=namespace,
-                image=self._settings.workload_image,
-                lock=folder / "turn.lock",
-            )
+            able = self._capabilities(record.families, record.dataplane, dict(record.hosts))
+            api = self._connect(folder / state.KUBECONFIG)
+            image, lock = self._settings.workload_image, folder / "turn.lock"
+            self._open[key] = self._port(Parts(api, runner, able, namespace, image, lock))
         return self._open[key]
 
     def _connect(self, kubeconfig: Path) -> Api:
@@ -299,12 +339,6 @@ class KindBackend:
         lock = FileLock.acquire(folder / state.HOLDER)
         if lock is not None:
             self._held.append(lock)
-
-
-def _connect(kubeconfig: Path) -> Api:
-    from labs.kube.client import connect
-
-    return connect(kubeconfig)
 
 
 def _age(file: Path) -> int:

@@ -7,8 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
-from labs.kind import binary, health, loading
-from labs.kind import images as images_here
+from labs.kind import binary, health, images, loading
 from labs.kind.calico import manifests, sources
 from labs.kind.calico.install import Installer
 from labs.kind.config import document
@@ -51,7 +50,7 @@ class Maker:
         self._home = home
         self._connect = connect
 
-    async def make(self, name: str, plan: Plan, calico: Calico, images: Iterable[str], phases: Phases) -> None:
+    async def make(self, name: str, plan: Plan, calico: Calico, loaded: Iterable[str], phases: Phases) -> None:
         """Make a cluster and return when Calico and everything else in it works.
 
         Raises:
@@ -73,7 +72,7 @@ class Maker:
                 await Installer(api, self._engine, nodes[0].name).apply(objects, plan, by_operator=calico.operator)
             with phases.phase("waiting for Calico and the cluster"):
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._load(nodes, plan, objects, images, phases.tell))
+                    group.create_task(self._load(nodes, plan, objects, loaded, phases.tell))
                     group.create_task(health.wait(api, mirror, phases.tell, _READY_SECONDS))
         except* InfrastructureError as group_of_errors:
             raise group_of_errors.exceptions[0] from None
@@ -109,7 +108,7 @@ class Maker:
 
     async def _node_image(self, image: str, phases: Phases) -> str:
         """The name under which the engine has the node image; it is fetched where it has none."""
-        name = await images_here.resolve(self._engine, image)
+        name = await images.resolve(self._engine, image)
         if name not in await self._engine.images((name,)):
             with phases.phase(f"fetching the node image {image}"):
                 await self._engine.pull(image, phases.tell)
@@ -133,8 +132,8 @@ class Maker:
         nodes: tuple[Container, ...],
         plan: Plan,
         objects: tuple[Manifest, ...],
-        images: Iterable[str],
+        loaded: Iterable[str],
         tell: Callable[[str], None],
     ) -> None:
-        wanted = (plan.workload_image, *images, *manifests.images(objects))
+        wanted = (plan.workload_image, *loaded, *manifests.images(objects))
         await loading.load(self._engine, [node.name for node in nodes], wanted, tell)
