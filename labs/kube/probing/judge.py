@@ -81,7 +81,7 @@ def _judge_answer(planned: Planned, report: Report, places: Places) -> Observati
             return seen(Outcome.ERROR, detail=f"somebody else is there ({what})")
         return seen(Outcome.OPEN, detail=f"{what}: who is there is not known")
     if probe.protocol == "ICMP":
-        named = len(target.servers) == 1 and not probe.destination.startswith(("service:", "node:", "ip:"))
+        named = not probe.destination.startswith(("service:", "node:", "ip:"))
         return seen(Outcome.OPEN, probe.destination if named else "")
     who = places.named(target, told.hostname) if told.hostname else ""
     if told.hostname and not who and not probe.destination.startswith("ip:"):

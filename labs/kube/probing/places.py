@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
 
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+_UID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _NETEXEC_IMAGE = re.compile(r"(?:agnhost|netexec)[^/]*")
 _NETEXEC_PORTS = {"TCP": ("--http-port", 8080), "UDP": ("--udp-port", 8081), "SCTP": ("--sctp-port", 0)}
 """Netexec's options and their defaults."""
@@ -110,6 +111,8 @@ class Places:
         if not machine:
             raise LookupError(f"pod {name} is on no node yet")
         uid = "" if pod["spec"].get("hostNetwork") else str(pod["metadata"]["uid"])
+        if uid and not _UID.fullmatch(uid):
+            raise LookupError(f"pod {name} has no uid that could be looked for")
         return Place(str(machine), uid, _pod_addresses(pod))
 
     def target(self, name: str, port: int, protocol: str) -> Target:

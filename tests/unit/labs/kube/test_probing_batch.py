@@ -98,6 +98,34 @@ def test_what_a_report_means(
         assert seen.seen_as == "10.0.0.3"
 
 
+@pytest.mark.parametrize(
+    ("source", "to", "port", "protocol", "patience", "paced", "behind"),
+    [
+        ("shop/client", "shop/web-1", 80, "TCP", 2000, False, ""),
+        ("shop/client", "shop/web-1", 81, "TCP", 300, False, ""),
+        ("shop/client", "shop/web-1", 81, "UDP", 300, True, ""),
+        ("shop/client", "shop/dns", 53, "UDP", 300, False, ""),
+        ("node:node-1", "shop/web-1", 80, "TCP", 2000, False, ""),
+        ("host:bastion", "shop/web-1", 80, "TCP", 2000, False, "172.18.0.3"),
+        ("host:bastion", "service:shop/web", 8080, "TCP", 2000, False, "172.18.0.2"),
+        ("host:bastion", "node:node-1", 30080, "TCP", 2000, False, ""),
+    ],
+)
+def test_how_an_errand_is_made(
+    shop: list[dict[str, Any]],
+    source: str,
+    to: str,
+    port: int,
+    protocol: str,
+    patience: int,
+    behind: str,
+    *,
+    paced: bool,
+) -> None:
+    errand = plan(0, Probe(source, to, port, protocol), Places(shop, HOSTS)).errand
+    assert (errand.patience, errand.paced, errand.behind) == (patience, paced, behind)
+
+
 class Machines:
     """Runs no agent: each machine does what its entry says with the input, or fails."""
 

@@ -144,6 +144,13 @@ def test_what_a_pod_speaks(image: str, words: list[str], port: int, protocol: st
     assert speech_of(pod, port, protocol) is speech
 
 
+def test_a_uid_cannot_say_more_than_a_uid(shop: list[dict[str, Any]]) -> None:
+    (client,) = (one for one in shop if one["metadata"]["name"] == "client")
+    client["metadata"]["uid"] = "x 10.0.0.9\nE"
+    with pytest.raises(LookupError, match="no uid"):
+        Places(shop, {}).source("shop/client")
+
+
 def test_the_control_plane_is_the_first_node(shop: list[dict[str, Any]]) -> None:
     nodes = nodes_in_order(one for one in shop if one["kind"] == "Node")
     assert [node["metadata"]["name"] for node in nodes] == ["kind-z-control", "kind-worker"]
