@@ -9,6 +9,7 @@ import asyncio
 import functools
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,8 +26,9 @@ from grader.errors import InfrastructureError
 from grader.ports import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
+AGNHOST = Path(__file__).parent / "kind" / "agnhost-image"
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 settings.register_profile("netdojo", deadline=None)  # a law holds or not, however busy the machine is
 settings.load_profile("netdojo")
@@ -54,8 +56,73 @@ def _corpora() -> str:
     return "" if CORPORA.is_dir() else f"no corpora at {CORPORA}"
 
 
+BED = Path(__file__).resolve().parents[2] / "shared" / "kind-here"
+"""Scripts beside the checkout by which a machine without a registry gets Docker, kind, a node image and Calico."""
+
+
+def _answers(variables: Mapping[str, str]) -> bool:
+    """Whether a Docker engine answers there."""
+    docker = shutil.which("docker", path=variables.get("PATH"))
+    command = [docker or "docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        return subprocess.run(command, env=variables, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@functools.cache
+def _bed() -> dict[str, str] | str:
+    """The variables by which kind is reached here, or why it cannot be.
+
+    The user's own Docker and kind come first; else a test bed that has been built on this machine, and is then started.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        return "clusters are shared by these tests, so they run in one process: pytest -n0 -m kind"
+    if shutil.which("kind") and _answers(os.environ):
+        return {}
+    place = Path(os.environ.get("KIND_HERE_DIR", "/tmp/kindhere"))  # noqa: S108 - where the bed's own scripts build it
+    if not (BED / "1-start-docker").is_file() or not (place / "bin" / "kind").is_file():
+        return "no Docker engine with a kind program answers, and no test bed has been built on this machine"
+    variables = {
+        "DOCKER_HOST": f"unix://{place}/docker.sock",
+        "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }
+    if not _answers({**os.environ, **variables}):
+        started = subprocess.run(["bash", BED / "1-start-docker"], capture_output=True, text=True, check=False)
+        if not _answers({**os.environ, **variables}):
+            return f"the test bed's Docker engine does not start: {(started.stdout + started.stderr).strip()[-300:]}"
+    module = "go/pkg/mod/github.com/projectcalico/calico@*/manifests"
+    manifests = [folder for folder in place.glob(module) if (folder / "calico-vxlan.yaml").is_file()]
+    images = subprocess.run(
+        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "kindhere/node"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    if not manifests or not images:
+        return "the test bed has no node image, or no manifests of Calico: build it first"
+    return {
+        **variables,
+        "GOMODCACHE": f"{place}/go/pkg/mod",
+        "GOCACHE": f"{place}/gocache",
+        "NETDOJO_KIND_NODE_IMAGE": images[0],
+        "NETDOJO_KIND_CALICO": os.pathsep.join(
+            str(manifests[0] / f"{name}.yaml") for name in ("calico-vxlan", "apiserver")
+        ),
+        "NETDOJO_KIND_PATCHES": "kind: KubeletConfiguration\nfailCgroupV1: false\n",
+    }
+
+
+def _kind() -> str:
+    found = _bed()
+    return found if isinstance(found, str) else ""
+
+
 def _docker() -> str:
-    return "no test of this group can run without a Docker engine"
+    found = _bed()
+    return "" if _answers({**os.environ, **(found if isinstance(found, dict) else {})}) else "no Docker engine answers"
 
 
 _WHY_NOT: dict[str, Callable[[], str]] = {
@@ -64,7 +131,7 @@ _WHY_NOT: dict[str, Callable[[], str]] = {
     "kubectl": _kubectl,
     "corpora": _corpora,
     "docker": _docker,
-    "kind": _docker,
+    "kind": _kind,
 }
 
 
@@ -133,6 +200,21 @@ def netdojo(request: pytest.FixtureRequest, home: Path) -> Callable[..., subproc
 def corpora() -> Path:
     """The folder of public conformance suites, beside the checkout."""
     return CORPORA
+
+
+@pytest.fixture(scope="session")
+def kind_bed() -> Iterator[None]:
+    """Docker, kind and images as the `kind` backend finds them by its own settings; agnhost is in the engine."""
+    found = _bed()
+    if isinstance(found, str):
+        pytest.skip(f"kind: {found}")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in found.items():
+            patch.setenv(name, value)
+        made = subprocess.run(["sh", AGNHOST], capture_output=True, text=True, check=False)
+        if made.returncode:
+            pytest.skip(f"kind: the labs' image cannot be had: {(made.stdout + made.stderr).strip()[-300:]}")
+        yield
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ _WATCH_SECONDS = 300
 _PATIENCE_SECONDS = 20.0
 """How long an API that says "later" (429, 503) is asked again."""
 _THREADS = 16
+_CONNECTIONS = 64
+"""Kept open: those of the threads, and one for each kind that is watched."""
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 _LATER = frozenset({429, 503, 504})
 _T = TypeVar("_T")
@@ -68,7 +70,7 @@ class KubernetesApi:
 
     def __init__(self, client: ApiClient) -> None:
         configuration = client.configuration
-        configuration.connection_pool_maxsize = _THREADS
+        configuration.connection_pool_maxsize = _CONNECTIONS
         configuration.retries = False
         self._configuration = configuration
         self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _TURNER = "netdojo-turn"
 """The field manager of flips: they own the side's label, and what says it, and nothing else."""
-_LIMIT_SECONDS = 30
+_LIMIT_SECONDS = 90
+"""Calico's agent may be restarting, or the machine be very busy: a change that takes long is none that fails."""
 _PROOF_SECONDS = 15
 _UNSIGNALLED_SECONDS = 2.0
 """For kinds that carry no signal: ten times what a change takes to arrive on an idle node (0.1 to 0.2 s)."""
@@ -213,8 +214,10 @@ class Barrier:
             for node, server in stand.nodes.items()
         }
         for node, what, said in (await self._look(sights, _LIMIT_SECONDS))[:1]:
+            state = "opened" if what.endswith("+") else "closed"
             raise InfrastructureError(
-                f"node {node} did not take up a change of kind {Signal[what[:-1]]} within {_LIMIT_SECONDS} s ({said})",
+                f"node {node} did not take up a change of kind {Signal[what[:-1]]} within {_LIMIT_SECONDS} s: "
+                f"the canary's port was not {state} ({said})",
                 remedy="its network plugin may not run: kubectl get pods -A -o wide; or a policy for the pods of all "
                 f"namespaces stands before others and hides {NAMESPACE} from view",
             )
