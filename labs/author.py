@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from grader.grade import cells_of, grade
 from grader.report import State
+from labs.fitting import fit
 from labs.session import in_namespace, objects_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ async def prove(session: LabSession, rounds: int, progress: Callable[[str], None
                 await session.stop()
                 await session.start(lambda _phase: None)
                 cluster = await session.cluster()
-                await cluster.apply(in_namespace(objects, session.lab.spec.namespace))
+                fitting = fit(objects, await cluster.snapshot())
+                await cluster.apply(in_namespace(fitting, session.lab.spec.namespace))
                 claims.append(await examine(session.lab, cluster, name, number))
     finally:
         await session.stop()

@@ -250,7 +250,12 @@ class LabSession:
         await self.backend.stop(self.name, self.folder, delete=delete)
 
 
-CLUSTER_WIDE = frozenset({"Namespace", "Node", "ClusterNetworkPolicy", "GlobalNetworkPolicy", "Tier"})
+CLUSTER_WIDE = frozenset(
+    {
+        *("Namespace", "Node", "ClusterNetworkPolicy", "GlobalNetworkPolicy", "Tier", "IngressClass", "GatewayClass"),
+        *("FelixConfiguration", "IPPool", "GlobalNetworkSet", "HostEndpoint", "Profile", "Installation"),
+    }
+)
 
 
 def in_namespace(objects: Iterable[Manifest], namespace: str) -> list[Manifest]:

@@ -191,6 +191,7 @@ def hint(name: str, task: str, backend: str) -> None:
 @click.option("--apply", "applied", is_flag=True, help="Apply it to the running lab too.")
 def solution(name: str, backend: str, applied: bool) -> None:
     """Print the lab's solution."""
+    from labs.fitting import fit
     from labs.session import in_namespace, objects_of
 
     session = _session(name, backend)
@@ -200,7 +201,8 @@ def solution(name: str, backend: str, applied: bool) -> None:
 
         async def work() -> None:
             cluster = await session.cluster()
-            await cluster.apply(in_namespace(objects_of(session.lab.solution), session.lab.spec.namespace))
+            fitting = fit(objects_of(session.lab.solution), await cluster.snapshot())
+            await cluster.apply(in_namespace(fitting, session.lab.spec.namespace))
 
         perform(work())
 

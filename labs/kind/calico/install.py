@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from labs.kind.engine import Engine
     from labs.kube.api import Api, Resource
 
+_MANAGER = "netdojo-setup"
+"""Another field manager than that of labs: one that applies less than before gives up what it leaves out."""
 _SERVED_SECONDS = 30.0
 _AGAIN_SECONDS = 0.1
 _EARLY = frozenset({"Namespace", "CustomResourceDefinition", "ServiceAccount"})
@@ -68,7 +70,7 @@ class Installer:
     async def _apply(self, item: Manifest) -> None:
         resource = await self._served(item)
         try:
-            await self._api.apply(resource, str(item["metadata"].get("namespace", "")), item)
+            await self._api.apply(resource, str(item["metadata"].get("namespace", "")), item, _MANAGER)
         except Refused as refused:
             raise InfrastructureError(
                 f"the cluster refuses Calico's {item['kind']} {item['metadata']['name']}: {refused.message}",
