@@ -167,13 +167,19 @@ def _calico_rules() -> tuple[Manifest, ...]:
     return (*made, _calico("NetworkPolicy", f"{NAMESPACE}-labels", _to_servers(allow)))
 
 
-def turned(signal: Signal, side: int, servers: Mapping[str, str]) -> tuple[Manifest, ...]:  # noqa: PLR0911 - a table
+def turned(  # noqa: PLR0911 - a table
+    signal: Signal, side: int, servers: Mapping[str, str], clients: Iterable[str] = ()
+) -> tuple[Manifest, ...]:
     """The objects that make it this side's turn; every one of them has the side in its label `TURN`.
+
+    Network sets hold the clients' addresses and no others: a lab's selector such as `app != 'web'` picks every network
+    set that has no such label, and means its addresses then.
 
     Args:
         signal: which.
         side: 0 or 1.
         servers: the servers' pods by name, with an address each.
+        clients: the clients' addresses.
     """
     labels = {TURN: str(side)}
     match signal:
@@ -194,8 +200,7 @@ def turned(signal: Signal, side: int, servers: Mapping[str, str]) -> tuple[Manif
             spec = _to_servers([_allow({}, port(signal, side))], home=True)
             return (_calico("GlobalNetworkPolicy", NAMESPACE, spec, labels),)
         case Signal.CALICO_SET | Signal.CALICO_GLOBAL_SET:
-            nets = {"nets": ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"]}
-            return (_calico(signal.value, NAMESPACE, nets, labels),)
+            return (_calico(signal.value, NAMESPACE, {"nets": sorted(clients)}, labels),)
         case Signal.CALICO_ACCOUNT:
             return (_object("v1", "ServiceAccount", "client", labels),)
 

@@ -174,7 +174,7 @@ class Barrier:
 
     async def _state(self, stand: Stand, signal: Signal) -> _State:
         """The side that a signal's objects say; no versions when they do not agree, or are not there."""
-        objects = canary.turned(signal, 0, stand.servers)
+        objects = canary.turned(signal, 0, stand.servers, stand.clients)
         found = await asyncio.gather(*(self._get(item) for item in objects))
         sides = {(item or {"metadata": {}})["metadata"].get("labels", {}).get(TURN, "") for item in found}
         if sides not in ({"0"}, {"1"}):
@@ -187,7 +187,7 @@ class Barrier:
 
         async def one(signal: Signal, side: int) -> tuple[str, ...]:
             versions = []
-            for item in canary.turned(signal, side, stand.servers):
+            for item in canary.turned(signal, side, stand.servers, stand.clients):
                 resource = resource_of(item, resources)
                 if resource is None:
                     raise InfrastructureError(f"the cluster does not serve {item['kind']} any more")

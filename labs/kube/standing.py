@@ -31,11 +31,13 @@ class Stand:
     Attributes:
         nodes: the address of each node's server, by the node's name; nodes that are not ready are left out.
         servers: the same by the server's pod.
+        clients: the addresses of the clients.
         service: the cluster's address of the canary's Service.
     """
 
     nodes: Mapping[str, str]
     servers: Mapping[str, str]
+    clients: tuple[str, ...]
     service: str
 
 
@@ -70,10 +72,11 @@ class Canary:
         wanted = {canary.name(role, node): node for node in names for role in ("client", "server")}
         if not self._made or self._missing(pods, wanted):
             await self._make(pods, names, wanted)
-        servers = {name: str(found["status"]["podIP"]) for name, found in self._kept(pods, wanted).items()}
-        by_node = {node: servers[canary.name("server", node)] for node in names}
+        at = {name: str(found["status"]["podIP"]) for name, found in self._kept(pods, wanted).items()}
+        by_node = {node: at[canary.name("server", node)] for node in names}
+        clients = tuple(at[canary.name("client", node)] for node in names)
         only = {canary.name("server", node): address for node, address in by_node.items()}
-        return Stand(by_node, only, await self._service(only))
+        return Stand(by_node, only, clients, await self._service(only))
 
     def _kept(self, pods: Resource, wanted: Mapping[str, str]) -> dict[str, Manifest]:
         objects = self._mirror.objects(pods)
