@@ -204,7 +204,7 @@ class Service:
     """A Service. `addresses` are its cluster IPs; none for headless.
 
     `outside` are external IPs and those of its load balancer. `internal_local` and `external_local` are its traffic
-    policies: true for Local.
+    policies: true for Local. `balancer` are those of the load balancer alone, open to `source_ranges`, or to all.
     """
 
     namespace: str
@@ -218,6 +218,8 @@ class Service:
     outside: tuple[Address, ...] = ()
     internal_local: bool = False
     external_local: bool = False
+    balancer: tuple[Address, ...] = ()
+    source_ranges: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from grader.policy.model import EGRESS, INGRESS, Effect, Endpoint
-from grader.reachability.endpoints import port_behind, target_port
 from grader.reachability.explain import explain_packet
 from grader.reachability.gateways import gateway_leads
 from grader.reachability.ingresses import ingress_leads
@@ -127,7 +126,7 @@ class Requests:
         for send in lead.sends:
             if send.service is not None:
                 for end in self._world.endpoints.backends(send.service):
-                    port = port_behind(send.service, end, send.port)
+                    port = self._world.endpoints.port_behind(send.service, end, send.port)
                     if port is not None:
                         yield end, port
 
@@ -170,9 +169,9 @@ def entry_port(world: World, pod: Endpoint, request: Request) -> int:
     for service in world.endpoints.services.values():
         selector = service.selector
         if selector and service.namespace == pod.namespace and selector.items() <= pod.labels.items():
-            port = target_port(service, pod, request.port, "TCP")
+            port = world.endpoints.target_port(service, pod, request.port, "TCP")
             if port is None:
-                port = target_port(service, pod, request.port, "TCP", by_node=True)
+                port = world.endpoints.target_port(service, pod, request.port, "TCP", by_node=True)
             if port is not None:
                 return port
     return request.port

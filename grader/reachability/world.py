@@ -12,7 +12,7 @@ from grader.reachability.alike import alone, crowds
 from grader.reachability.allpairs import all_ports
 from grader.reachability.changes import carried_over, same_endpoints
 from grader.reachability.classes import reads_of
-from grader.reachability.endpoints import Endpoints, target_port
+from grader.reachability.endpoints import Endpoints
 from grader.reachability.explain import explain_packet, service_hops
 from grader.reachability.gates import gate_in, gate_out
 from grader.reachability.judge import decide
@@ -182,7 +182,7 @@ class World:
         node = None if destination.startswith("service:") else self.endpoints.find(flow.destination)
         packets = []
         for backend in behind(self.endpoints, service, flow, source, node):
-            port = target_port(service, backend, flow.port, flow.protocol, by_node=node is not None)
+            port = self.endpoints.target_port(service, backend, flow.port, flow.protocol, by_node=node is not None)
             if port is not None:
                 packet = replace(first, destination=backend, port=port, hairpin=backend.ref == source.ref)
                 packets.append(self._gated(_through(packet, node, flow.port) if node is not None else packet))
@@ -215,8 +215,8 @@ class World:
             lacks = f"no endpoints for {port}" if known else f"no {port}"
             reason = f"Service {service.namespace}/{service.name} has {lacks}"
             node = None if destination.startswith("service:") else self.endpoints.find(destination)
-            if local := why_none(service, flow, self.endpoints.find(flow.source), node):
-                reason += f": {local}"
+            if why := why_none(self.endpoints, service, flow, self.endpoints.find(flow.source), node):
+                reason += f": {why}"
         return Verdict(
             flow, Decision(EGRESS, Action.DENY, reason=reason), Decision(INGRESS, Action.DENY, reason=reason)
         )

@@ -273,7 +273,8 @@ ROUTES: dict[str, tuple[list[str], dict[str, str]]] = {
     "kinds, ports and schemes": (
         [
             GATEWAY % "{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}, "
-            "kinds: [{kind: GRPCRoute}]}}, {name: https, port: 443, protocol: HTTPS, allowedRoutes: {namespaces: {from: All}}}",
+            "kinds: [{kind: GRPCRoute}]}}, "
+            "{name: https, port: 443, protocol: HTTPS, allowedRoutes: {namespaces: {from: All}}}",
             route("a", "x.example", rule(ANY)),
         ],
         {"/": NOBODY, "https://x.example/": CART, "http://x.example:443/": NOBODY},
