@@ -183,12 +183,13 @@ class Mirror:
                     since = listing.resource_version
                     with self._lock:
                         followed.replace(listing)
+                        followed.failure = None
+                    self._tell()
                 for change in self._api.watch(followed.resource, since):
                     if self._closed.is_set():
                         return
                     since = str(change.object["metadata"]["resourceVersion"])
                     self._take(followed, change.type, dict(change.object))
-                self._recovered(followed)
             except Refused as refused:
                 since = ""
                 if refused.code != 410:
@@ -206,11 +207,6 @@ class Mirror:
             elif kind == "DELETED":
                 followed.drop(item)
             followed.revision = max(followed.revision, _number(item["metadata"].get("resourceVersion")))
-        self._tell()
-
-    def _recovered(self, followed: Followed) -> None:
-        with self._lock:
-            followed.failure = None
         self._tell()
 
     def _failed(self, followed: Followed, error: InfrastructureError) -> None:

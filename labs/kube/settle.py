@@ -40,7 +40,7 @@ _UNSIGNALLED_SECONDS = 2.0
 """For kinds that carry no signal: ten times what a change takes to arrive on an idle node (0.1 to 0.2 s)."""
 _SILENCE_MILLISECONDS = 300
 _LOCK_SECONDS = 0.02
-_KUBERNETES_ORDER, _LAST = 1000.0, 1e300
+_KUBERNETES_ORDER = 1000.0
 _State = tuple[int, tuple[str, ...]]
 """Whose turn it is, and the resource versions of the objects that say so."""
 
@@ -135,8 +135,9 @@ class Barrier:
         policies = (await self._api.list(resource)).items if resource else ()
         specs = [item["spec"] for item in policies if not canary.is_canary(item)]
         return any(
-            spec.get("tier", "default") != "default" or float(spec.get("order") or _LAST) <= _KUBERNETES_ORDER
+            spec.get("tier", "default") != "default" or (order is not None and float(order) <= _KUBERNETES_ORDER)
             for spec in specs
+            for order in [spec.get("order")]
         )
 
     @contextlib.asynccontextmanager
