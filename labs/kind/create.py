@@ -16,7 +16,7 @@ from labs.kind.state import KIND_LOCK, KUBECONFIG
 from labs.kube.mirror import Mirror
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
     from grader.ports import Manifest
@@ -41,14 +41,24 @@ class Maker:
         pool: the folder of their records.
         home: whose they are: a word that no other folder of netdojo's shares.
         connect: gives the API behind a kubeconfig.
+        check: raises where a cluster cannot be made here, and tells what is less than it should be.
     """
 
-    def __init__(self, engine: Engine, program: Program, pool: Pool, home: str, connect: Callable[[Path], Api]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        program: Program,
+        pool: Pool,
+        home: str,
+        connect: Callable[[Path], Api],
+        check: Callable[[Plan, Callable[[str], None]], Awaitable[None]] | None = None,
+    ) -> None:
         self._engine = engine
         self._program = program
         self._pool = pool
         self._home = home
         self._connect = connect
+        self._check = check
 
     async def make(self, name: str, plan: Plan, calico: Calico, loaded: Iterable[str], phases: Phases) -> None:
         """Make a cluster and return when Calico and everything else in it works.
@@ -56,6 +66,8 @@ class Maker:
         Raises:
             InfrastructureError: it cannot be made, with what to do. What there is of it is left for `remove`.
         """
+        if self._check is not None:
+            await self._check(plan, phases.tell)
         files = asyncio.create_task(self._read(calico, phases.tell))
         try:
             plan = dataclasses.replace(plan, node_image=await self._node_image(plan.node_image, phases))
@@ -110,7 +122,7 @@ class Maker:
         """The name under which the engine has the node image; it is fetched where it has none."""
         name = await images.resolve(self._engine, image)
         if name not in await self._engine.images((name,)):
-            with phases.phase(f"fetching the node image {image}"):
+            with phases.phase(f"fetching the node image {image} from {images.registry_of(image)}"):
                 await self._engine.pull(image, phases.tell)
         return name
 
