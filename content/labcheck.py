@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 """A path of keys and indexes inside of lab.yaml."""
+WAY = "netdojo/calico"
+WAYS = ("", "operator", "manifests")
+"""An object so annotated is for clusters on which Calico was installed that way; two of them are two objects."""
 
 
 def check_lab(lab: Lab, *, complete: bool = True) -> Iterator[Defect]:
@@ -116,13 +119,13 @@ class _Check:
         lab = self._lab
         known = self._workloads.namespaces
         for manifests in (lab.start, lab.solution, *lab.mistakes.values()):
-            seen: set[tuple[str, str, str]] = set()
+            seen: set[tuple[str, ...]] = set()
             for manifest in manifests:
                 for value, line in read_manifests(manifest.text, file=manifest.path):
                     yield from self._object(manifest, value, line, seen, known)
 
     def _object(
-        self, manifest: Manifest, value: dict[str, object], line: int, seen: set[tuple[str, str, str]], known: set[str]
+        self, manifest: Manifest, value: dict[str, object], line: int, seen: set[tuple[str, ...]], known: set[str]
     ) -> Iterator[Defect]:
         metadata = value.get("metadata")
         metadata = metadata if isinstance(metadata, dict) else {}
@@ -135,7 +138,12 @@ class _Check:
             if not isinstance(given, str) or not given:
                 yield Defect(manifest.path, line, f"the object has no {field}", "every Kubernetes object has one")
         namespace = metadata.get("namespace")
-        key = (str(has["kind"]), str(namespace or self._lab.spec.namespace), str(has["metadata.name"]))
+        annotations = metadata.get("annotations")
+        way = str(annotations.get(WAY, "")) if isinstance(annotations, dict) else ""
+        if way not in WAYS:
+            cause = f"{WAY}: {way!r} is no way in which Calico is installed"
+            yield Defect(manifest.path, line, cause, suggestion(way, WAYS[1:]))
+        key = (str(has["kind"]), str(namespace or self._lab.spec.namespace), str(has["metadata.name"]), way)
         if key in seen:
             yield Defect(manifest.path, line, f"{key[0]} {key[2]} is given twice", "keep one: the second replaces it")
         seen.add(key)
