@@ -122,6 +122,10 @@ class Requests:
             verdict = replace(verdict, ingress=replace(ingress, condition=both))
         return Way(lead, verdict, first, second)
 
+    def door(self, pod: Endpoint, url: str) -> int:
+        """Return the port at which a proxy's pod takes a request."""
+        return entry_port(self._world, pod, parse_request(url))
+
     def _ends(self, lead: Lead) -> Iterator[tuple[Endpoint, int]]:
         for send in lead.sends:
             if send.service is not None:

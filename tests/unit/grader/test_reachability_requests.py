@@ -10,6 +10,7 @@ import yaml
 from content.errors import BrokenContentError, UsageError
 from grader.kube.http_model import PathMatch
 from grader.kube.parse import read_objects
+from grader.reachability.matrix import Column
 from grader.reachability.requests import one_label_fits, overlap, parse_request, path_fit, suffix_fits
 from grader.reachability.verdict import Action, Flow
 from grader.reachability.world import World
@@ -301,6 +302,29 @@ def test_routes(world: Callable[..., World], name: str) -> None:
     for url, end in expected.items():
         found = ends(made, url if url.startswith("http") else f"http://x.example{url}")
         assert found == end or (end not in (CART, SITE) and found.startswith(end)), url
+
+
+MATRIX = [texts for texts, _ in (*INGRESSES.values(), *ROUTES.values())]
+FENCED = [
+    [],
+    ["shop", "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {public: 'yes'}}}]}]}"],
+    ["shop", "{podSelector: {matchLabels: {app: cart}}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}"],
+    ["edge", "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}"],
+    ["edge", "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}]}"],
+    ["shop", "{podSelector: {matchLabels: {app: site}}, policyTypes: [Ingress, Egress]}"],
+]
+
+
+@pytest.mark.parametrize("policy", FENCED)
+@pytest.mark.parametrize("texts", [*MATRIX, [MATRIX[0][0].replace("cart", "x", 1)]], ids=str)
+def test_the_matrix_has_the_same_verdicts(world: Callable[..., World], texts: list[str], policy: list[str]) -> None:
+    made = world(*texts, *([POLICY % ("p", *policy)] if policy else []))
+    urls = ["http://x.example/cart", "http://x.example/a.B/C", "https://x.example/", "http://y.example/1"]
+    columns = [Column(url, parse_request(url).port) for url in urls]
+    sources = ["edge/envoy", "shop/cart", "shop/site", OUT, "ip:192.0.2.7", "ip:203.0.113.1"]
+    for flow, allowed, left_open in made.matrix(sources, columns).cells():
+        verdict = made.verdict(flow)
+        assert (allowed, left_open) == (verdict.allowed, verdict.action is Action.OPEN), flow
 
 
 GRANT = (
