@@ -23,7 +23,8 @@ _MANAGER = "netdojo-setup"
 """Another field manager than that of labs: one that applies less than before gives up what it leaves out."""
 _SERVED_SECONDS = 30.0
 _AGAIN_SECONDS = 0.1
-_EARLY = frozenset({"Namespace", "CustomResourceDefinition", "ServiceAccount"})
+_WAVES = ("Namespace", "CustomResourceDefinition")
+"""Kinds that others need to be there, one after the other; then all the rest at once."""
 _SERVER = "calico-apiserver"
 _CERTIFICATE = f"{_SERVER}-certs"
 _API_SERVICE = "v3.projectcalico.org"
@@ -51,8 +52,8 @@ class Installer:
             InfrastructureError: the API refuses one of them.
         """
         wanted = objects if by_operator else manifests.adjust(objects, plan)
-        await self._apply_all(item for item in wanted if item["kind"] in _EARLY)
-        await self._apply_all(item for item in wanted if item["kind"] not in _EARLY)
+        for wave in (*_WAVES, None):
+            await self._apply_all(item for item in wanted if _wave(item) == wave)
         if by_operator:
             await self._apply_all(operator.custom_resources(plan))
         elif any(item["kind"] == "APIService" for item in wanted):
@@ -133,6 +134,10 @@ _OPENSSL = (
     '-addext "subjectAltName = DNS:calico-api.calico-apiserver.svc" 2>"$f/err" || { cat "$f/err" >&2; exit 1; }; '
     'cat "$f/key" "$f/crt"'
 )
+
+
+def _wave(item: Manifest) -> str | None:
+    return item["kind"] if item["kind"] in _WAVES else None
 
 
 def _base64(data: bytes) -> str:
