@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from labs.base import Request
     from labs.kind.binary import Program
+    from labs.kind.config import Plan
     from labs.kind.engine import Engine
     from labs.kind.settings import KindSettings
     from labs.kind.state import Record
@@ -317,7 +318,16 @@ class KindBackend:
         return self._engine
 
     def _maker(self) -> Maker:
-        return Maker(self._engine_here(), self._program, self._pool, self._home, self._connect)
+        check = self._check if isinstance(self._program, KindProgram) else None
+        return Maker(self._engine_here(), self._program, self._pool, self._home, self._connect, check)
+
+    async def _check(self, plan: Plan, tell: Callable[[str], None]) -> None:
+        """Look at the machine before anything is made on it."""
+        from labs.kind import checkup
+
+        ports = [(outside, protocol) for outside, _inside, protocol in plan.ports]
+        for each in await checkup.require(self._engine_here(), self._program, self._settings, ports):
+            tell(f"note: {each.what}: {each.detail}")
 
     def _clusters(self, namespace: str = "default") -> Clusters:
         engine = self._engine_here()

@@ -11,7 +11,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from grader.errors import InfrastructureError
+from grader.errors import ClusterGoneError, InfrastructureError
 from labs import store
 from labs.kind import emptiness, fingerprint, health, hosts
 from labs.kind.engine import KIND_CLUSTER
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 _GONE_SECONDS = 60.0
 _READY_SECONDS = 60.0
+_AWAKE_SECONDS, _AGAIN_SECONDS = 15.0, 0.2
 _SAID = 6
 """Differences that are named one by one."""
 _FIRST = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicybindings")
@@ -132,6 +133,7 @@ class Cleaner:
         Raises:
             InfrastructureError: something does after all rounds.
         """
+        await _answers(api)
         for _round in range(_ROUNDS):
             now, kinds = await fingerprint.take(api)
             found = fingerprint.differences(then, now)
@@ -145,6 +147,24 @@ class Cleaner:
         now, _kinds = await fingerprint.take(api)
         if left := fingerprint.differences(then, now):
             raise InfrastructureError(f"it still differs: {'; '.join(str(each) for each in left[:_SAID])}")
+
+
+async def _answers(api: Api) -> None:
+    """Give an API a moment to answer: a machine that was asleep, or is busy, is no reason to make a cluster anew.
+
+    Raises:
+        ClusterGoneError: it does not.
+    """
+    limit = asyncio.get_running_loop().time() + _AWAKE_SECONDS
+    while True:
+        try:
+            await api.resources(again=True)
+        except ClusterGoneError:
+            if asyncio.get_running_loop().time() > limit:
+                raise
+            await asyncio.sleep(_AGAIN_SECONDS)  # what does not answer cannot be watched
+        else:
+            return
 
 
 class _Repair:

@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from labs.kind.engine import Wanted
 
 VERBS = frozenset({"list", "watch", "get"})
-CORE = ("namespaces Namespace", "nodes Node", "pods Pod", "configmaps ConfigMap", "services Service", "events Event")
+CORE = (
+    "namespaces Namespace",
+    "nodes Node",
+    "pods Pod",
+    "configmaps ConfigMap",
+    "services Service",
+    "events Event",
+    "serviceaccounts ServiceAccount",
+)
 KINDS = (
     *(Resource("", "v1", *word.split(), namespaced=word[0] != "n", verbs=VERBS) for word in CORE),
     Resource("apps", "v1", "deployments", "Deployment", namespaced=True, verbs=VERBS),
@@ -57,6 +65,14 @@ KINDS = (
     ),
 )
 MANIFEST = """\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: calico-apiserver, namespace: calico-apiserver}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: calico-apiserver}
+---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: calico-config, namespace: kube-system}
@@ -116,6 +132,8 @@ class MemoryApi:
 
     async def apply(self, resource: Resource, namespace: str, manifest: Manifest, manager: str = "") -> Manifest:
         del manager
+        if resource.namespaced and not any(k.kind == "Namespace" and n == namespace for k, _, n in self.objects):
+            raise Refused(404, "NotFound", f"namespaces {namespace!r} not found")
         there = self.objects.get((resource, namespace, manifest["metadata"]["name"]), {})
         return self._write(resource, namespace, {**copy.deepcopy(there), **copy.deepcopy(manifest)}, "apply")
 

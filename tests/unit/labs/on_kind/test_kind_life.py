@@ -51,7 +51,7 @@ async def test_ten_labs_one_after_the_other_share_one_cluster(world: Any) -> Non
         await world.backend().start(world.request(f"lab-{number}"), lab, str)
         (api,) = world.apis.values()
         assert {i["metadata"]["name"] for (k, _, _), i in api.objects.items() if k.kind == "Namespace"} == {
-            *("default", "kube-system", "shop")
+            *("calico-apiserver", "default", "kube-system", "shop")
         }
         await world.backend().stop(f"lab-{number}", lab)
         assert "shop" not in str(api.objects)
