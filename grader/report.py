@@ -103,6 +103,11 @@ class CheckReport:
     messages: tuple[str, ...] = ()
     requirements: tuple[Requirement, ...] = ()
 
+    @property
+    def unmet(self) -> tuple[Requirement, ...]:
+        """The requirements that do not hold."""
+        return tuple(requirement for requirement in self.requirements if not requirement.held)
+
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:

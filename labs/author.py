@@ -105,7 +105,7 @@ def _differing(task: TaskReport, state: State) -> frozenset[str]:
 
 
 def _unmet(task: TaskReport) -> frozenset[str]:
-    return frozenset(item.name for check in task.checks for item in check.requirements if not item.held)
+    return frozenset(item.name for check in task.checks for item in check.unmet)
 
 
 def _compare(what: str, seen: frozenset[str], claimed: frozenset[str]) -> Iterator[str]:

@@ -47,7 +47,8 @@ def judge(asked: Dataplane, facts: DataplaneFacts, objects: Objects, namespace: 
         words = "kube-proxy is gone, with its rules" if gone else "kube-proxy runs on every node"
         judged.append(Requirement("kube_proxy", words, not found, found))
     if asked.services:
-        found = tuple(line for name in asked.services for line in _service(name, facts, objects, namespace))
+        lines = (line for name in asked.services for line in _service(name, facts, objects, namespace))
+        found = tuple(dict.fromkeys(lines))
         words = f"every node's eBPF NAT table lists {', '.join(asked.services)}"
         judged.append(Requirement("services", words, not found, found))
     return tuple(judged)

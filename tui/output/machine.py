@@ -135,6 +135,8 @@ def _case(lab: str, task: TaskReport) -> Iterator[str]:
     differing = [cell for check in task.checks for cell in check.cells if cell.state in WORDS]
     count = "1 cell differs" if len(differing) == 1 else f"{len(differing)} cells differ"
     messages = [message for check in task.checks for message in check.messages]
+    for item in (item for check in task.checks for item in check.unmet):
+        messages += [f"{item.asked}: not so", *item.found]
     count = count if differing or not messages else messages[0]
     message = f"{task.title}: {task.earned} of {task.points} points, {count}"
     lines = [line for cell in differing for line in (f"{cell.key}  {WORDS[cell.state]}", *cell.why)]

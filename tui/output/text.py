@@ -59,12 +59,17 @@ def _task(task: TaskReport, width: int, symbols: Symbols, *, color: bool) -> str
 
 
 def _on_nodes(report: Report, width: int, symbols: Symbols, *, color: bool) -> Iterator[str]:
-    """What is not a matter of cells: each message once, whatever number of tasks asks the same."""
-    messages = dict.fromkeys(m for task in report.tasks for check in task.checks for m in check.messages)
-    if messages:
+    """What is no matter of cells, each thing once, whatever number of tasks asks the same."""
+    checks = [check for task in report.tasks for check in task.checks]
+    told: dict[str, tuple[str, ...]] = {}
+    for check in checks:
+        told |= dict.fromkeys(check.messages, ()) | {f"{item.asked}: not so": item.found for item in check.unmet}
+    if told:
         yield from ("", paint("Beside the traffic", BOLD, color=color))
-    for message in messages:
-        yield from (paint(line, RED, color=color) for line in wrap(clean(f"! {message}", symbols), width, "  ", "    "))
+    for head, found in told.items():
+        yield from (paint(line, RED, color=color) for line in wrap(clean(f"! {head}", symbols), width, "  ", "    "))
+        for sentence in found:
+            yield from wrap(clean(sentence, symbols), width, "      ", "        ")
 
 
 def _cells(report: Report) -> dict[CellKey, Cell]:

@@ -158,7 +158,7 @@ async def test_an_agent_that_the_answer_broke_is_a_wrong_answer(run: Callable[..
     assert not report.held
     assert report.earned == 0
     on_nodes, traffic = report.tasks[0].checks
-    assert any("bailing out" in message for message in on_nodes.messages)
+    assert any("bailing out" in line for item in on_nodes.unmet for line in item.found)
     assert traffic.messages == ("traffic is not judged: the canary got through",)
 
 
