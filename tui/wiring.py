@@ -155,12 +155,34 @@ def _sound(lab: Lab) -> Lab:
 
 
 def _machine() -> Machine:
+    """What runs labs here; whether kind could is seen from outside, without asking the engine anything."""
     from labs import registry
     from tui.services import Machine
 
     able = registry.load("sandbox").can()
     word = f"sandbox simulated ({able.dataplane})" if able.simulated else f"sandbox ready ({able.dataplane})"
-    return Machine(word, simulated=able.simulated)
+    lacks = _kind_lacks()
+    match _settings().backend:
+        case "kind":
+            return Machine(word, details=(f"labs run on kind: {lacks or 'ready'} (b changes it)",))
+        case "kubeconfig":
+            return Machine(word, details=("labs run on a cluster of yours (b changes it)",))
+        case _:
+            details = () if lacks else ("kind is ready, too: b makes it the place for all labs",)
+            return Machine(word, simulated=able.simulated, details=details)
+
+
+def _kind_lacks() -> str:
+    """Why no kind clusters can be made here, in a few words; empty when nothing speaks against it."""
+    import shutil
+
+    from labs.kind import endpoint, settings
+
+    refusal = endpoint.diagnose(endpoint.find())
+    if refusal is not None:
+        return refusal.reason
+    binary = settings.load().binary
+    return "" if shutil.which(binary) else f"the program {binary} is missing"
 
 
 @cache
