@@ -148,7 +148,7 @@ class KubernetesApi:
         try:
             with _transport(self.server):
                 for line in _lines(answer):
-                    event = json.loads(line)
+                    event = self._object(line)
                     if event["type"] == "ERROR":
                         raise _refused(int(event["object"].get("code", 500)), event["object"])
                     yield Change(event["type"], event["object"])
@@ -198,7 +198,7 @@ class KubernetesApi:
                 finally:
                     answer.release_conn()
             if answer.status < 300:
-                return dict(json.loads(text))
+                return self._object(text)
             refused = _refused(answer.status, _status(text))
             if answer.status not in _LATER or time.monotonic() > deadline:
                 raise self._meaning(refused) from None
@@ -227,6 +227,18 @@ class KubernetesApi:
                 remedy="log in to the cluster again, or start the lab again: it writes a new kubeconfig",
             )
         return answer
+
+    def _object(self, text: bytes) -> Manifest:
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise InfrastructureError(
+                f"the API at {self.server} answered with no JSON object: {text[:80].decode(errors='replace')!r}",
+                remedy="something else may listen there, or stand between: see the kubeconfig's server",
+            )
+        return found
 
     def _headers(self) -> dict[str, str]:
         return {item["key"]: item["value"] for item in self._configuration.auth_settings().values()}

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from content.errors import BrokenContentError
 from content.model import Topology
-from grader.errors import NotCapableError
+from grader.errors import InfrastructureError, NotCapableError
 from grader.ports import Outcome, Probe
 from labs import registry
 from labs.base import Phase, Request
+from labs.sandbox.backend import SandboxBackend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -113,46 +115,56 @@ def served(spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+REAL = [pytest.mark.kind, pytest.mark.timeout(900)]
+SANDBOX = ("model", "nftables")
 PLACES = [
     "model",
     pytest.param("nftables", marks=pytest.mark.netns),
-    pytest.param("kind", marks=[pytest.mark.kind, pytest.mark.timeout(600)]),
+    pytest.param("kind", marks=REAL),
+    pytest.param("kubeconfig", marks=REAL),
 ]
-
-
-def backend_of(place: str, request: pytest.FixtureRequest) -> Backend:
-    if place in {"model", "nftables"}:
-        from labs.sandbox.backend import SandboxBackend
-
-        return SandboxBackend(place)
-    request.getfixturevalue("kind_bed")
-    return registry.load(place)
 
 
 @pytest.fixture(scope="module", params=PLACES)
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     home: Path = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as after:
         patch.setenv("NETDOJO_HOME", str(home))
-        backend = backend_of(request.param, request)
-        folder = home / "conformance"
-        try:
-            yield asyncio.run(start(backend, folder))
-        finally:
-            asyncio.run(backend.stop("conformance", folder, delete=True))
+        if request.param in {"kind", "kubeconfig"}:
+            request.getfixturevalue("kind_bed")
+        if request.param == "kubeconfig":
+            below = registry.load("kind")
+            after.callback(lambda: asyncio.run(below.stop("below", home / "below", delete=True)))
+            theirs = asyncio.run(below.start(Request("below", Topology(nodes=2)), home / "below", print))
+            patch.setenv("KUBECONFIG", str(theirs.kubeconfig))
+            patch.setenv("NETDOJO_KUBECONFIG_YES", "1")
+        backend = SandboxBackend(request.param) if request.param in SANDBOX else registry.load(request.param)
+        after.callback(lambda: asyncio.run(backend.stop("conformance", home / "conformance", delete=True)))
+        yield asyncio.run(start(backend, home / "conformance"))
 
 
 async def start(backend: Backend, folder: Path) -> Cluster:
     """The suite's cluster, with what this backend and this machine can carry of its two families."""
     is_sandbox = backend.name == "sandbox"
-    families = ("ipv4", "ipv6") if is_sandbox and 6 in backend.can().families else ("ipv4",)
+    families = ("ipv4", "ipv6") if 6 in backend.can().families and has_ipv6(backend) else ("ipv4",)
     objects = OBJECTS if is_sandbox else tuple(real(item) for item in OBJECTS)
-    topology = Topology(nodes=2, families=families, hosts=("bastion",))
-    wanted = Request("conformance", topology, objects, hosts=("bastion",), namespace="shop")
+    hosts = ("bastion",) if "hosts" in backend.can().has else ()
+    wanted = Request("conformance", Topology(nodes=2, families=families, hosts=hosts), objects, hosts, namespace="shop")
     running = await backend.start(wanted, folder, print)
     assert running.phase is Phase.READY
     found = await backend.connect(running)
     return found if is_sandbox else RealImages(found)  # type: ignore[return-value] # all but `apply` is the cluster's
+
+
+def has_ipv6(backend: Backend) -> bool:
+    """Whether there is IPv6 for this backend: the sandbox has its own, containers have the machine's."""
+    if backend.name == "sandbox":
+        return True
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return backend.name == "kind"
+    except OSError:
+        return False
 
 
 @pytest.fixture(autouse=True)
@@ -471,6 +483,13 @@ async def test_a_command_runs_in_its_pod_or_it_is_said_why_not(cluster: Cluster)
     assert missing.code in {126, 127}
 
 
+async def test_a_command_that_does_not_end_is_no_answer(cluster: Cluster) -> None:
+    if cluster.capabilities.simulated:
+        pytest.skip("a simulated cluster runs no commands")
+    with pytest.raises(InfrastructureError, match="did not end within"):
+        await cluster.exec("shop/client", ["sleep", "20"], seconds=0.5)
+
+
 async def fetch(cluster: Cluster, name: str, seconds: int) -> str:
     """What a command in shop/client says of port 8000 there: open, time-out or no name."""
     if cluster.capabilities.backend == "sandbox":
@@ -503,3 +522,41 @@ async def test_many_at_once_do_not_disturb_one_another(cluster: Cluster) -> None
         seen = await asyncio.gather(*(cluster.probe(flows) for _ in range(4)), cluster.snapshot(), cluster.version())
         for observations in seen[:4]:
             assert [each.outcome for each in observations] == [OPEN, DROPPED] * 50  # type: ignore[union-attr]
+
+
+@pytest.mark.timeout(1800)
+async def test_change_after_change_counts_at_once(cluster: Cluster) -> None:
+    """Whatever was changed: what the next probe sees is what was written, and never what was before it."""
+    flows = [Probe(f"{home}/client", "shop/web", 80) for home in ("shop", "other")]
+    friends = policy("friends", "web", ingress=[{"from": [{"podSelector": {"matchLabels": {"role": "friend"}}}]}])
+    homes = {"namespaceSelector": {"matchLabels": {"team": "c"}}}
+    wrong: list[str] = []
+
+    async def expect(what: str, *wanted: Outcome) -> None:
+        seen = await outcomes(cluster, *flows)
+        if seen != list(wanted):
+            wrong.append(f"round {turn}, {what}: {seen}")
+
+    for turn in range(2 if cluster.capabilities.backend == "sandbox" else 13):
+        await cluster.apply([policy("friends", "web")])
+        await expect("a policy", DROPPED, DROPPED)
+        await cluster.apply([friends])
+        await expect("a rule that nobody matches", DROPPED, DROPPED)
+        await cluster.apply([pod("client", role="friend")])
+        await expect("a pod's label", OPEN, DROPPED)
+        friends["spec"]["ingress"][0]["from"].append(homes)
+        await cluster.apply([friends])
+        await expect("another peer", OPEN, DROPPED)
+        await cluster.apply([namespace("other", team="c")])
+        await expect("a namespace's label", OPEN, OPEN)
+        friends["spec"]["ingress"][0]["from"].pop()
+        await cluster.apply([pod("client"), namespace("other", team="b"), friends])
+        await expect("labels and rule", DROPPED, DROPPED)
+        await cluster.delete([friends])
+        await expect("no policy", OPEN, OPEN)
+        await cluster.apply([policy("late", "late"), pod("late", HTTP)])
+        late = await outcomes(cluster, Probe("shop/client", "shop/late", 80), Probe("shop/late", "shop/web", 80))
+        if late != [DROPPED, OPEN]:
+            wrong.append(f"round {turn}, a new pod: {late}")
+        await cluster.delete([policy("late", "late"), pod("late")])
+    assert wrong == []
