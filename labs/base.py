@@ -34,6 +34,7 @@ class Request:
         objects: manifests to apply before it counts as ready.
         hosts: outside hosts by name.
         namespace: the namespace of the kubeconfig's context, for commands that give none.
+        needs: what the cluster must have (see `content.model.Need`), for what only a running one shows.
         transient: it ends with the process that started it, however that ends (a demo, a proof).
     """
 
@@ -43,6 +44,7 @@ class Request:
     hosts: tuple[str, ...] = ()
     namespace: str = "default"
     transient: bool = False
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class LabSession:
             self.lab.spec.topology.hosts,
             namespace=self.lab.spec.namespace,
             transient=self.progress is None,
+            needs=self.lab.spec.needs,
         )
         try:
             running = await self.backend.start(request, self.folder, progress)

@@ -17,5 +17,7 @@ Map:
 - `fingerprint` a cluster's objects as they were when it was new
 - `reset`      back to that, and proof of it
 - `pool`       running clusters and who has them
+- `cluster`    the port to one: any Kubernetes API, and nodes that can be looked into
+- `dataplane`  what carries traffic on its nodes
 - `backend`    `labs.base.Backend` out of these
 """

@@ -17,7 +17,7 @@ from grader.errors import ClusterGoneError, InfrastructureError, NotCapableError
 from grader.ports import Capabilities, Cluster
 from labs import store
 from labs.base import Phase, Running
-from labs.kind import config, endpoint, hosts, settings, state
+from labs.kind import config, dataplane, endpoint, hosts, settings, state
 from labs.kind.binary import KindProgram
 from labs.kind.calico import manifests, sources
 from labs.kind.create import Maker
@@ -167,6 +167,8 @@ class KindBackend:
                 if request.hosts:
                     with phases.phase("outside hosts"):
                         record = await self._with_hosts(record, request.hosts)
+                if "ebpf" in request.needs:
+                    await dataplane.require_programs(self._cluster(record, request.namespace))
                 with phases.phase("applying the lab's objects, until every node enforces them"):
                     await self._cluster(record, request.namespace).apply(request.objects)
                 _write_lab(folder, record.name, request, ready=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.dataplane import DataplaneFacts, Frontend, NodeFacts
-from grader.errors import InfrastructureError
+from grader.errors import InfrastructureError, NotCapableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,8 @@ STEADY_SECONDS = 45.0
 """How long a switch may take: felix needs about 10 s, a new calico-node about 30."""
 _AGAIN_SECONDS = 1.0
 _RUN_SECONDS = 20.0
+_OBJECTS = "/usr/lib/calico/bpf"
+"""Where felix looks for its programs: `felix/bpf/bpfdefs`."""
 _FRESH = timedelta(seconds=20)
 """An agent that cannot start tries again every second or two: an older complaint is of another time."""
 SCRIPT = rb"""
@@ -83,6 +85,24 @@ async def look(cluster: Executes, runner: Runner, seconds: float = STEADY_SECOND
         if steady(facts) or asyncio.get_running_loop().time() > limit:
             return facts
         await asyncio.sleep(_AGAIN_SECONDS)  # a kernel's filters and an agent's readiness cannot be watched together
+
+
+async def require_programs(cluster: Executes) -> None:
+    """Return when the cluster's calico-node has eBPF programs to load.
+
+    Raises:
+        NotCapableError: its image has none, as one that was built for iptables alone.
+    """
+    agents = [pod for pod in _pods(await cluster.snapshot(), "calico-node").values() if _is_ready(pod)]
+    if not agents:
+        return  # another error will say so
+    listed = await cluster.exec(_ref(agents[0]), ("ls", _OBJECTS), seconds=_RUN_SECONDS)
+    if ".o" not in listed.stdout:
+        containers = agents[0]["spec"].get("containers") or [{}]
+        raise NotCapableError(
+            f"this lab needs eBPF, and the image {containers[0].get('image', 'of calico-node')} has no eBPF programs",
+            remedy="use Calico's own images (the default), or name manifests with such an image in kind.calico",
+        )
 
 
 def steady(facts: DataplaneFacts) -> bool:

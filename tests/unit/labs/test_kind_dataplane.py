@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.dataplane import DataplaneFacts, Frontend, NodeFacts
-from grader.errors import InfrastructureError
+from grader.errors import InfrastructureError, NotCapableError
 from grader.ports import Execution
 from labs.kind import dataplane
 from labs.kube.probing.runner import Finished
@@ -251,6 +251,19 @@ STARTING = NodeFacts("n", "eth0", chains=9, agent="a")
 )
 def test_steady_is_when_nothing_more_will_come(mode: str, nodes: tuple[NodeFacts, ...], *, steady: bool) -> None:
     assert dataplane.steady(DataplaneFacts(nodes, mode)) is steady
+
+
+@pytest.mark.parametrize(("nat", "able"), [("from_wep_fib_no_log_co-re.o\nto_wep.o\n", True), ("", False)])
+async def test_an_image_without_programs_is_said_before_a_lab_begins(nat: str, *, able: bool) -> None:
+    agent = pod(AGENT)
+    agent["spec"]["containers"] = [{"image": "calico/node:small"}]
+    bed = Bed([answer()], agent, nat=nat)
+    if able:
+        await dataplane.require_programs(bed)
+    else:
+        with pytest.raises(NotCapableError, match="the image calico/node:small has no eBPF programs"):
+            await dataplane.require_programs(bed)
+    assert bed.asked == [("kube-system/calico-node-x", "ls", "/usr/lib/calico/bpf")]
 
 
 @pytest.mark.parametrize(
