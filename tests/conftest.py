@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from hypothesis import settings
 
 from grader.errors import InfrastructureError
@@ -215,6 +216,42 @@ def kind_bed() -> Iterator[None]:
         if made.returncode:
             pytest.skip(f"kind: the labs' image cannot be had: {(made.stdout + made.stderr).strip()[-300:]}")
         yield
+
+
+@pytest.fixture(scope="session")
+def somebodys_cluster(kind_bed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A kubeconfig whose context `somebody` leads to a cluster of two nodes with Calico: to netdojo, a stranger's."""
+    del kind_bed
+    from content.model import Topology
+    from labs.base import Request
+    from labs.kind.backend import KindBackend
+
+    base = tmp_path_factory.mktemp("somebody")
+    backend = KindBackend(pool=base / "pool")
+    folder = base / "labs" / "somebody"
+    try:
+        running = asyncio.run(backend.start(Request("somebody", Topology(nodes=2)), folder, lambda _: None))
+        assert running.kubeconfig is not None
+        found = yaml.safe_load(running.kubeconfig.read_text(encoding="utf-8"))
+        found["contexts"][0]["name"] = found["current-context"] = "somebody"
+        path = base / "kubeconfig"
+        path.write_text(yaml.safe_dump(found), encoding="utf-8")
+        asyncio.run(_teach_protocols(path))
+        yield path
+    finally:
+        asyncio.run(backend.stop("somebody", folder, delete=True))
+
+
+async def _teach_protocols(kubeconfig: Path) -> None:
+    """Give Calico's agents a list of protocols where their image has none: `ipset` takes no named port without it."""
+    from labs.kube.client import connect
+
+    api = connect(kubeconfig)
+    pods = next(each for each in await api.resources() if (each.group, each.plural) == ("", "pods"))
+    listed = "".join(f"{name} {number} {name.upper()}\\n" for name, number in (("tcp", 6), ("udp", 17), ("sctp", 132)))
+    script = f"test -s /etc/protocols || printf '{listed}' > /etc/protocols"
+    for pod in (await api.list(pods, "kube-system", "k8s-app=calico-node")).items:
+        await api.exec(f"kube-system/{pod['metadata']['name']}", ["sh", "-c", script], b"", 30, "calico-node")
 
 
 @pytest.fixture

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from grader.ports import Cluster, Manifest, Observation
 
 PODS = 10
-_ROUTE_OF_NODES = 10250
+_KUBELET = 10250
 
 
 @dataclass(slots=True)
 class Difference:
-    """One cell that differs, and the least that still makes it differ."""
+    """One cell that differs, and the least set of policies with which it does (empty: not looked for)."""
 
     said: str
     probe: Probe
-    policies: list[Manifest]
+    least: list[Manifest]
 
 
 @dataclass(slots=True)
@@ -48,6 +48,14 @@ class Tally:
     unsteady: list[str] = field(default_factory=list)
     """Cells that differed once and not when they were probed again, with nothing changed: the machine was late."""
     differences: list[Difference] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Take in another's."""
+        self.cells += other.cells
+        self.denied += other.denied
+        self.sets += other.sets
+        self.unsteady += other.unsteady
+        self.differences += other.differences
 
 
 def nodes_of(snapshot: Sequence[Manifest]) -> list[str]:
@@ -74,7 +82,7 @@ def probes_of(
             port = service["spec"]["ports"][0]
             cells.append((source, ref, port["port"], port["protocol"]))
         for node in nodes:
-            cells += [(source, f"node:{node}", _ROUTE_OF_NODES, "TCP"), (source, f"node:{node}", 0, "ICMP")]
+            cells += [(source, f"node:{node}", _KUBELET, "TCP"), (source, f"node:{node}", 0, "ICMP")]
     return [Probe(*cell) for cell in rng.sample(cells, min(count, len(cells)))]
 
 
@@ -128,9 +136,7 @@ async def _keep(
 ) -> None:
     """Note what differs; of the first of each set also the least that makes it differ."""
     for index, (observation, said) in enumerate(wrong):
-        least = list(policies)
-        if shrinking and index == 0:
-            least = await shrink(cluster, policies, observation.probe)
+        least = await shrink(cluster, policies, observation.probe) if shrinking and index == 0 else []
         tally.differences.append(Difference(said, observation.probe, least))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.commands.consent import let_ask, yes_option
 from tui.commands.options import done, narrate, on_option, output_option, perform, report_option
 from tui.commands.prepare import prepare
 from tui.exits import ExitCode
@@ -71,10 +72,12 @@ def list_(output: str) -> None:
 @lab.command()
 @lab_argument
 @on_option
+@yes_option
 @output_option
-def start(name: str, backend: str, output: str) -> None:
+def start(name: str, backend: str, yes: bool, output: str) -> None:
     """Start a lab, or find it running."""
     session = _session(name, backend, running=False)
+    let_ask(session, yes=yes)
 
     async def work() -> Running:
         progress = narrate()
@@ -258,9 +261,11 @@ def env(name: str, backend: str) -> None:
 @lab.command()
 @lab_argument
 @on_option
-def reset(name: str, backend: str) -> None:
+@yes_option
+def reset(name: str, backend: str, yes: bool) -> None:
     """Back to the untouched start; your files stay."""
     session = _session(name, backend)
+    let_ask(session, yes=yes)
 
     async def work() -> None:
         progress = narrate()
