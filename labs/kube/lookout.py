@@ -31,12 +31,18 @@ look() {
       "closed TIMEOUT"*|"closed REFUSED"*) quiet=$((quiet + 1)); [ $quiet = 2 ] && { echo "yes $3"; return; } ;;
     esac
     [ $(date +%s) -lt $end ] || { echo "no $3 $said"; return; }
-    [ "$1" = open ] && sleep 0.02
+    [ "$1" = open ] && sleep 0.03
   done
 }
-while [ $# -gt 0 ]; do look "$1" "$2" "$3" "$4" & shift 4; done
+while [ $# -gt 0 ]; do
+  if [ "$1" = open ]; then look "$1" "$2" "$3" "$4"; else look "$1" "$2" "$3" "$4" & fi
+  shift 4
+done
 wait
 """
+"""What is to open is looked at one after the other: all of it comes at about the same time, and the processor that many
+looks would take is the one on which the dataplane works. Silence takes time and no processor, so it is waited for at
+once."""
 _MARGIN_SECONDS = 10.0
 
 

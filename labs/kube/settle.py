@@ -163,7 +163,8 @@ class Barrier:
 
     async def _flip(self, stand: Stand, signals: frozenset[Signal]) -> None:
         """Turn these signals to their other sides, and see it on each node."""
-        states = dict(zip(signals, await asyncio.gather(*(self._state(stand, each) for each in signals)), strict=True))
+        ordered = sorted(signals, key=lambda each: (each is Signal.SERVICE, each))  # kube-proxy takes the longest
+        states = dict(zip(ordered, await asyncio.gather(*(self._state(stand, each) for each in ordered)), strict=True))
         doubtful = {each: state[0] for each, state in states.items() if state != self._confirmed.get(each)}
         if doubtful:  # another process turned, and may not have lived to see it arrive
             await self._turn(stand, {each: side for each, side in doubtful.items() if not states[each][1]})
