@@ -69,7 +69,8 @@ async def grade(lab: Lab, cluster: Cluster, *, hint_cost: int = 0, explain: bool
         if facts is None or not facts.broken:
             raise
         tasks = await _grade_broken(lab, cluster, facts, error)
-    return Report(lab.id, able.backend, able.dataplane, able.simulated, tasks, hint_cost)
+    carried = "ebpf" if facts is not None and dataplane.is_ebpf(facts) else able.dataplane
+    return Report(lab.id, able.backend, carried, able.simulated, tasks, hint_cost)
 
 
 async def _look(lab: Lab, cluster: Cluster) -> DataplaneFacts | None:

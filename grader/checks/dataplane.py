@@ -54,6 +54,11 @@ def judge(asked: Dataplane, facts: DataplaneFacts, objects: Objects, namespace: 
     return tuple(judged)
 
 
+def is_ebpf(facts: DataplaneFacts) -> bool:
+    """Tell whether every node runs Calico's eBPF dataplane."""
+    return bool(facts.nodes) and not any(True for _ in _mode("ebpf", facts))
+
+
 def _mode(mode: str, facts: DataplaneFacts) -> Iterator[str]:
     missing = {"ebpf": _not_ebpf, "iptables": _not_iptables, "nftables": _not_nftables}[mode]
     failing = [(node, lines) for node in facts.nodes if (lines := (*missing(node), *_agent(node)))]

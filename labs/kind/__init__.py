@@ -18,6 +18,6 @@ Map:
 - `reset`      back to that, and proof of it
 - `pool`       running clusters and who has them
 - `cluster`    the port to one: any Kubernetes API, and nodes that can be looked into
-- `dataplane`  what carries traffic on its nodes
+- `dataplane`  what carries traffic on its nodes; `readings` reads what they print
 - `backend`    `labs.base.Backend` out of these
 """

@@ -150,6 +150,7 @@ def run(bank: Any, fake_cluster: Any, lab: Lab) -> Callable[..., Any]:
 async def test_requirements_earn_points(run: Callable[..., Any], given: DataplaneFacts, earned: int) -> None:
     report = await run(given)
     assert (report.earned, report.held) == (earned, earned == 9)
+    assert report.dataplane == ("ebpf" if earned else "none")
 
 
 async def test_an_agent_that_the_answer_broke_is_a_wrong_answer(run: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from grader.dataplane import DataplaneFacts, Frontend, NodeFacts
 from grader.errors import InfrastructureError, NotCapableError
 from grader.ports import Execution
-from labs.kind import dataplane
+from labs.kind import dataplane, readings
 from labs.kube.probing.runner import Finished
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Bed:
         return self.objects
 
     async def run(self, machine: str, argv: Sequence[str], stdin: bytes, seconds: float) -> Finished:
-        assert (machine, tuple(argv), stdin) == ("kind-worker", ("sh", "-s"), dataplane.SCRIPT)
+        assert (machine, tuple(argv), stdin) == ("kind-worker", ("sh", "-s"), readings.SCRIPT)
         assert seconds > 0
         text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return Finished(0, text.encode(), b"")
@@ -183,7 +183,7 @@ async def test_an_agent_that_is_not_ready_is_not_asked() -> None:
     ],
 )
 def test_only_fresh_complaints_count(log: str, now: str, said: str) -> None:
-    found = dataplane.complaint(log, now)
+    found = readings.complaint(log, now)
     assert found.startswith(said)
     assert bool(found) is bool(said)
 
