@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from content.arrows import ANY, ArrowError, parse
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from content.arrows import Arrow, Name
-    from content.model import Connectivity, Dataplane, Lab, Manifest, Task
+    from content.model import Connectivity, Dataplane, Lab, LabSpec, Manifest, Task
 
 Path = tuple[str | int, ...]
 """A path of keys and indexes inside of lab.yaml."""
@@ -31,6 +32,7 @@ def check_lab(lab: Lab, *, complete: bool = True) -> Iterator[Defect]:
         complete: False when some of its start manifests could not be read: what they hold is not missed then.
     """
     check = _Check(lab, complete=complete)
+    yield from _topology(check, lab.spec)
     seen: set[str] = set()
     for index, task in enumerate(lab.spec.tasks):
         at: Path = ("tasks", index)
@@ -42,6 +44,30 @@ def check_lab(lab: Lab, *, complete: bool = True) -> Iterator[Defect]:
     yield from check.states()
     if not lab.instructions.strip():
         yield Defect(lab.folder / "instructions.md", 0, "there are no instructions", "say what the learner finds")
+
+
+def _topology(check: _Check, spec: LabSpec) -> Iterator[Defect]:
+    """What a topology asks for that its backends cannot give, and ranges that are none."""
+    topology = spec.topology
+    if topology.kind_only and spec.backends != ("kind",):
+        yield check.defect(
+            ("topology", topology.kind_only[0]), f"only kind can follow {topology.kind_only[0]}", "say backends: [kind]"
+        )
+    for name in ("pod_ranges", "service_ranges"):
+        ranges = getattr(topology, name)
+        if ranges and [_family(text) for text in ranges] != list(topology.families):
+            yield check.defect(
+                ("topology", name),
+                f"{name} is not a range of each of {', '.join(topology.families)}, in this order",
+                "write networks such as 10.10.0.0/16 or fd00:10::/56",
+            )
+
+
+def _family(text: str) -> str:
+    try:
+        return f"ipv{ipaddress.ip_network(text).version}"
+    except ValueError:
+        return ""
 
 
 class _Check:

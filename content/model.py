@@ -35,6 +35,14 @@ class Model(BaseModel):
         return value
 
 
+class PortMapping(Model):
+    """A port of the learner's machine (on loopback) that leads to a port of the first node."""
+
+    host: int = Field(ge=1024, le=65535, description="on the machine's loopback")
+    node: int = Field(ge=1, le=65535, description="on the first node: a Service's node port, as a rule")
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+
+
 class Topology(Model):
     """The cluster that a lab wants."""
 
@@ -43,6 +51,25 @@ class Topology(Model):
         default=("ipv4",), min_length=1, description="IP families of pods; every one of them is probed"
     )
     hosts: tuple[Slug, ...] = Field(default=(), description="outside hosts, by the names that arrows use")
+    dataplane: Literal["iptables", "nftables", "ebpf"] | None = Field(
+        default=None, description="Calico's dataplane at the start (kind only); left out: iptables"
+    )
+    kube_proxy: Literal["iptables", "nftables"] | None = Field(
+        default=None, description="kube-proxy's mode (kind only); left out: iptables"
+    )
+    pod_ranges: tuple[str, ...] = Field(
+        default=(), description="addresses of pods, a range for each of `families` in their order (kind only)"
+    )
+    service_ranges: tuple[str, ...] = Field(default=(), description="addresses of Services, likewise (kind only)")
+    ports: tuple[PortMapping, ...] = Field(
+        default=(), description="ports of the learner's machine that lead to the first node (kind only)"
+    )
+
+    @property
+    def kind_only(self) -> tuple[str, ...]:
+        """The fields that are set, and that no cluster but one of kind can follow."""
+        names = ("dataplane", "kube_proxy", "pod_ranges", "service_ranges", "ports")
+        return tuple(name for name in names if getattr(self, name))
 
 
 class Connectivity(Model):

@@ -64,8 +64,11 @@ def plan_of(topology: Topology, settings: KindSettings, calico: str) -> Plan:
         settings.node_image,
         calico,
         settings.workload_image,
-        pods=tuple(_POD_RANGES[family] for family in topology.families),
-        services=tuple(_SERVICE_RANGES[family] for family in topology.families),
+        topology.dataplane or IPTABLES,
+        topology.kube_proxy or IPTABLES,
+        pods=topology.pod_ranges or tuple(_POD_RANGES[family] for family in topology.families),
+        services=topology.service_ranges or tuple(_SERVICE_RANGES[family] for family in topology.families),
+        ports=tuple((port.host, port.node, port.protocol) for port in topology.ports),
         patches=settings.patch_documents(),
     )
 

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
-from grader.errors import InfrastructureError
+from grader.errors import InfrastructureError, NotCapableError
 from labs.kind import binary, health, images, loading
 from labs.kind.calico import manifests, sources
 from labs.kind.calico.install import Installer
@@ -68,14 +68,12 @@ class Maker:
         """
         if self._check is not None:
             await self._check(plan, phases.tell)
-        files = asyncio.create_task(self._read(calico, phases.tell))
-        try:
-            plan = dataclasses.replace(plan, node_image=await self._node_image(plan.node_image, phases))
-            with phases.phase(f"making {'the node' if plan.nodes == 1 else f'{plan.nodes} nodes'} with kind"):
-                await self._kind_create(name, plan, phases.tell)
-            objects = await files
-        finally:
-            files.cancel()
+        objects = await self._read(calico, phases.tell)
+        if not calico.operator and (why := manifests.lacking(objects, plan)):
+            raise NotCapableError(why, remedy="leave the setting kind.calico at operator, or name newer files")
+        plan = dataclasses.replace(plan, node_image=await self._node_image(plan.node_image, phases))
+        with phases.phase(f"making {'the node' if plan.nodes == 1 else f'{plan.nodes} nodes'} with kind"):
+            await self._kind_create(name, plan, phases.tell)
         nodes = await self.nodes(name)
         api = self._connect(self._pool.of(name) / KUBECONFIG)
         mirror = Mirror(api)

@@ -1,9 +1,10 @@
-"""The matrix of a cluster in which nothing runs but itself: what does not pass there is its own affair and stays so."""
+"""The traffic of a cluster in which nothing runs but itself: what does not pass is its own affair, and stays so."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grader.dataplane import ShowsDataplane
 from grader.ports import Outcome, Probe
 from labs.kube import canary
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from grader.dataplane import NodeFacts
     from grader.ports import Cluster, Manifest
 
 _DNS_NAMESPACE, _DNS_LABEL, _DNS_SERVICE = "kube-system", ("k8s-app", "kube-dns"), "service:kube-system/kube-dns"
@@ -18,7 +20,7 @@ _DNS_PORT = 53
 
 
 async def look(cluster: Cluster) -> frozenset[str]:
-    """What does not pass, in words that do not depend on names of pods.
+    """What does not pass, and what carries the traffic, in words that do not depend on names of pods.
 
     Between nodes, the canary's clients (a pod on each node) and the cluster's DNS: within a node and over nodes, from
     pods and from nodes, to pods and by a Service. Policies are seen to work first.
@@ -31,7 +33,22 @@ async def look(cluster: Cluster) -> frozenset[str]:
     probes = dict(_probes(objects, cluster.capabilities.families))
     seen = await cluster.probe(tuple(probes.values()))
     names = dict(zip(probes.values(), probes, strict=True))
-    return frozenset(names[each.probe] for each in seen if each.outcome is not Outcome.OPEN)
+    silent = frozenset(names[each.probe] for each in seen if each.outcome is not Outcome.OPEN)
+    return silent | await _dataplanes(cluster)
+
+
+async def _dataplanes(cluster: Cluster) -> frozenset[str]:
+    """What carries the traffic of each node, by what its kernel holds."""
+    if not isinstance(cluster, ShowsDataplane):
+        return frozenset()
+    facts = await cluster.dataplane()
+    return frozenset(f"node {node.node} runs {_carrier(node)}" for node in facts.nodes)
+
+
+def _carrier(node: NodeFacts) -> str:
+    if any(name.startswith("cali_") for name in node.programs):
+        return "eBPF programs"
+    return "iptables" if node.chains else "nftables" if node.nftables else "no dataplane of Calico's"
 
 
 async def _placed(cluster: Cluster) -> Sequence[Manifest]:

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
+from labs.kind import pins
 from labs.kind.config import EBPF, NFTABLES
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
     from labs.kind.config import Plan
 
+_NFTABLES_SINCE = (3, 29)
 NODE_AGENT = "calico-node"
 
 
@@ -53,8 +55,6 @@ def _variables(plan: Plan) -> Iterator[tuple[str, str]]:
     if "ipv4" not in plan.families:
         yield "IP", "none"
         yield "CALICO_ROUTER_ID", "hash"
-    if plan.dataplane == EBPF:
-        yield "FELIX_BPFENABLED", "true"
     if plan.dataplane == NFTABLES:
         yield "FELIX_NFTABLESMODE", "Enabled"
 
@@ -70,6 +70,16 @@ def _cni(text: str, plan: Plan) -> str:
                 "assign_ipv6": str("ipv6" in plan.families).lower(),
             }
     return json.dumps(config, indent=2).replace('"__CNI_MTU__"', "__CNI_MTU__")
+
+
+def lacking(objects: Iterable[Manifest], plan: Plan) -> str:
+    """What these files cannot do of what a plan asks for; empty when they can. It is said before anything is made."""
+    if plan.dataplane == EBPF:
+        return "Calico from plain manifests does not begin with eBPF: labs switch it on"
+    release = next((pins.version_of(name) for name in images(objects) if "calico/node" in name), ())
+    if plan.dataplane == NFTABLES and release and release < _NFTABLES_SINCE:
+        return f"Calico {'.'.join(map(str, release))} has no nftables dataplane, which came with 3.29"
+    return ""
 
 
 def images(objects: Iterable[Manifest]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from content.model import Topology
+from grader.dataplane import DataplaneFacts, NodeFacts
 from grader.errors import ClusterGoneError, InfrastructureError
 from grader.ports import Observation, Outcome
 from labs.base import Request
@@ -242,6 +243,8 @@ class World:
     reached: dict[str, asyncio.Event] = field(default_factory=dict)
     fails: dict[str, Exception] = field(default_factory=dict)
     engine_gone: bool = False
+    ebpf: bool = False
+    """Whether nodes' kernels hold programs."""
 
     async def at(self, step: str) -> None:
         if step in self.reached:
@@ -388,6 +391,11 @@ class FakePort:
         await self._world.at("apply")
         for item in objects:
             self.parts.api.put(item)
+
+    async def dataplane(self) -> DataplaneFacts:
+        names = [item["metadata"]["name"] for item in await self.places() if item["kind"] == "Node"]
+        programs = ("cali_tc_preambl",) if self._world.ebpf else ()
+        return DataplaneFacts(tuple(NodeFacts(name, programs=programs, chains=9) for name in names))
 
     def close(self) -> None:
         return

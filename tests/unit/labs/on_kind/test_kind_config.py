@@ -66,6 +66,25 @@ def test_ports_and_ebpf() -> None:
     assert "maxPerCore: 0" in str(made["kubeadmConfigPatches"])
 
 
+def test_a_topology_says_dataplane_ranges_and_ports() -> None:
+    asked = Topology.model_validate(
+        {
+            "families": ["ipv4"],
+            "dataplane": "nftables",
+            "kube_proxy": "nftables",
+            "pod_ranges": ["10.10.0.0/16"],
+            "service_ranges": ["10.20.0.0/16"],
+            "ports": [{"host": 8080, "node": 30080}],
+        }
+    )
+    made = config.plan_of(asked, CHOSEN, "operator v3.33.1")
+    assert (made.dataplane, made.kube_proxy) == ("nftables", "nftables")
+    assert (made.pods, made.services) == (("10.10.0.0/16",), ("10.20.0.0/16",))
+    assert made.ports == ((8080, 30080, "TCP"),)
+    assert asked.kind_only == ("dataplane", "kube_proxy", "pod_ranges", "service_ranges", "ports")
+    assert Topology().kind_only == ()
+
+
 def test_the_key_is_that_of_the_plan_and_the_home() -> None:
     assert config.key(plan(), "a") == config.key(plan(), "a")
     others = [
@@ -175,8 +194,8 @@ OBJECTS = tuple(item for item, _ in read_manifests(MANIFEST))
         (("ipv4",), "iptables", {"IP": "autodetect", "CALICO_IPV4POOL_CIDR": "10.244.0.0/16"}, ("true", "false")),
         (
             ("ipv4", "ipv6"),
-            "ebpf",
-            {"IP": "autodetect", "IP6": "autodetect", "FELIX_IPV6SUPPORT": "true", "FELIX_BPFENABLED": "true"},
+            "iptables",
+            {"IP": "autodetect", "IP6": "autodetect", "FELIX_IPV6SUPPORT": "true"},
             ("true", "true"),
         ),
         (("ipv6",), "nftables", {"IP": "none", "CALICO_ROUTER_ID": "hash", "FELIX_NFTABLESMODE": "Enabled"}, None),
@@ -195,6 +214,21 @@ def test_calicos_manifests_fit_the_plan(
     assert (plugin["ipam"]["assign_ipv4"], plugin["ipam"]["assign_ipv6"]) == wanted
     assert json.dumps(OBJECTS) == before
     assert manifests.images(OBJECTS) == ("calico/cni:v3.28.5", "calico/node:v3.28.5")
+
+
+@pytest.mark.parametrize(
+    ("dataplane", "release", "said"),
+    [
+        ("iptables", "v3.28.5", ""),
+        ("nftables", "v3.28.5", "Calico 3.28.5 has no nftables dataplane"),
+        ("nftables", "v3.33.1", ""),
+        ("ebpf", "v3.33.1", "does not begin with eBPF"),
+    ],
+)
+def test_what_the_files_lack_is_known_before_anything_is_made(dataplane: str, release: str, said: str) -> None:
+    objects = [item for item, _ in read_manifests(MANIFEST.replace("v3.28.5", release))]
+    found = manifests.lacking(objects, plan(dataplane=dataplane))
+    assert (said in found) if said else not found
 
 
 @pytest.mark.parametrize(("dataplane", "word"), [("iptables", "Iptables"), ("nftables", "Nftables"), ("ebpf", "BPF")])

@@ -195,6 +195,15 @@ async def test_an_empty_matrix_that_is_not_what_it_was_is_not_handed_out(world: 
     assert sum(run[0] == "create" for run in world.runs) == 2
 
 
+async def test_a_dataplane_that_was_switched_and_stayed_is_not_handed_out(world: Any) -> None:
+    await free(world)
+    world.ebpf = True
+    said: list[str] = []
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
+    assert any("runs eBPF programs" in line for line in said)
+    assert sum(run[0] == "create" for run in world.runs) == 2
+
+
 async def test_what_never_passed_is_the_clusters_own_affair(world: Any) -> None:
     world.closed.add("service:kube-system/kube-dns")
     await free(world)
