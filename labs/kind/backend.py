@@ -113,7 +113,7 @@ class KindBackend:
         self._settings = settings.load() if chosen is None else chosen
         self._engine = engine
         self._program = KindProgram(self._settings.binary) if program is None else program
-        self._pool = Pool(store.folders().state / "kind" if pool is None else pool)
+        self._pool = Pool(store.folders().state / state.FOLDER if pool is None else pool)
         self._connect_anew = connect
         self._port = port
         self._home = hashlib.sha256(str(self._pool.folder.absolute()).encode()).hexdigest()[:12]
@@ -219,6 +219,17 @@ class KindBackend:
             return
         async with state.locked(_lock_path(folder), name, lambda _: None):
             await self._clear(folder, lambda _: None, delete=delete)
+
+    async def end_kept(self, tell: Callable[[str], None]) -> tuple[str, ...]:
+        """Remove the clusters that run for nobody; their names.
+
+        Raises:
+            InfrastructureError: one cannot be removed.
+        """
+        free = [record.name for record in self._pool.records() if record.stage is Stage.FREE]
+        for name in free:
+            await self._clusters().end_kept(name, tell)
+        return tuple(free)
 
     async def _look(self, name: str, folder: Path) -> Running:
         """What is there, changing nothing."""

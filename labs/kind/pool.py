@@ -139,6 +139,18 @@ class Clusters:
             self._pool.write(record)  # before it is clean: whoever takes it looks, and cleans what is left
             await self._back(record, self._cleaner.tidy(record, tell), tell)
 
+    async def end_kept(self, name: str, tell: Callable[[str], None]) -> None:
+        """Remove a cluster that runs for nobody; one that a lab has taken meanwhile stays.
+
+        Raises:
+            InfrastructureError: it cannot be removed.
+        """
+        async with self._pool.locked(name, tell):
+            record = self._pool.read(name)
+            if record is not None and record.stage is Stage.FREE:
+                tell(f"removing the cluster {name}")
+                await self._maker.remove(name)
+
     async def sweep(self, tell: Callable[[str], None]) -> None:
         """Remove clusters whose making was ended from outside, and records of those that are gone."""
         for record in self._pool.records():

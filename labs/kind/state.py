@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 RECORD, KUBECONFIG, BASELINE, KIND_LOCK = "record.json", "kubeconfig", "baseline.json", "kind.lock"
 LAB, HOLDER, CACHE = "lab.json", "holder.lock", "kubectl-cache"
+FOLDER = "kind"
+"""The pool's, below the state's."""
 _VERSION = 1
 _WAIT_SECONDS = 600.0
 """For another command: it may be making a cluster."""
@@ -75,6 +77,12 @@ class Record:
     dataplane: str = ""
     hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     made: float = 0.0
+
+
+def kept() -> tuple[Record, ...]:
+    """This user's clusters that run for nobody, and are kept for the next lab of their topology, by name."""
+    records = Pool(store.folders().state / FOLDER).records()
+    return tuple(record for record in records if record.stage is Stage.FREE)
 
 
 class Pool:

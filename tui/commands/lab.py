@@ -126,6 +126,10 @@ def _print_running(running: Running) -> None:
 @output_option
 def status(name: str, backend: str, output: str) -> None:
     """Say what is there: absent, starting, ready or broken."""
+    kept = _kept()
+    if output == "text" and not name and not _running_labs() and kept:
+        click.echo("\n".join(["no lab is running", *kept]))
+        return
     running = perform(_session(name, backend).status())
     if output == "json":
         _print_running(running)
@@ -133,6 +137,15 @@ def status(name: str, backend: str, output: str) -> None:
         click.echo(
             f"{running.name}: {running.phase} on {running.backend}{f' ({running.detail})' if running.detail else ''}"
         )
+        for line in kept:
+            click.echo(line)
+
+
+def _kept() -> list[str]:
+    """A line for each kind cluster that runs for nobody."""
+    from labs.kind import state
+
+    return [f"kept for the next lab: {each.name} ({each.about}) on kind" for each in state.kept()]
 
 
 @lab.command()
@@ -281,7 +294,7 @@ def reset(name: str, backend: str, yes: bool) -> None:
 @lab.command()
 @lab_argument
 @on_option
-@click.option("--all", "everything", is_flag=True, help="Stop every lab.")
+@click.option("--all", "everything", is_flag=True, help="Stop every lab; with --delete, remove kept clusters too.")
 @click.option("--delete", is_flag=True, help="Remove a kind cluster, too, instead of keeping it for the next lab.")
 def stop(name: str, backend: str, everything: bool, delete: bool) -> None:
     """Remove a lab's cluster; your files and progress stay.
@@ -293,6 +306,19 @@ def stop(name: str, backend: str, everything: bool, delete: bool) -> None:
         session = _session(item, place)
         perform(session.stop(delete=delete))
         click.echo(f"{session.lab.id} stopped; your files are still in {session.work}")
+    if everything and delete and backend in {"auto", "kind"}:
+        _end_kept()
+
+
+def _end_kept() -> None:
+    """Remove kind clusters that run for nobody; without any, kind's parts are not even loaded."""
+    from labs.kind import state
+
+    if state.kept():
+        from labs.kind.backend import KindBackend
+
+        for cluster in perform(KindBackend().end_kept(lambda _: None)):
+            click.echo(f"{cluster} removed")
 
 
 def _running_labs() -> list[tuple[str, str]]:

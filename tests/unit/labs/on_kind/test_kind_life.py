@@ -220,6 +220,17 @@ async def test_a_transient_lab_ends_with_its_process(world: Any) -> None:
     assert list(stages(world).values()) == ["free"]
 
 
+async def test_kept_clusters_are_removed_when_somebody_says_so_and_taken_ones_are_not(world: Any) -> None:
+    await world.backend().start(world.request("one"), world.lab("one"), str)
+    await world.backend().start(world.request("two"), world.lab("two"), str)
+    await world.backend().stop("one", world.lab("one"))
+    (free,) = (name for name, stage in stages(world).items() if stage == "free")
+    assert await world.backend().end_kept(str) == (free,)
+    assert list(stages(world).values()) == ["taken"]
+    assert await world.backend().end_kept(str) == ()
+    assert len(world.clusters()) == 1
+
+
 async def test_a_missing_node_image_is_fetched_and_said(world: Any) -> None:
     world.has.discard("node:1")
     said: list[str] = []
