@@ -67,8 +67,11 @@ class DataplaneFacts:
 
     @property
     def broken(self) -> bool:
-        """True when some node's agent does not work: what it enforces there is out of date, or nothing at all."""
-        return any(not node.agent_ready for node in self.nodes)
+        """True when some node's agent does not work, or nobody there keeps Services up to date.
+
+        What such a node enforces and translates is out of date, or nothing at all.
+        """
+        return any(not node.agent_ready or not (node.kube_proxy or node.frontends) for node in self.nodes)
 
 
 @runtime_checkable

@@ -64,8 +64,8 @@ async def grade(lab: Lab, cluster: Cluster, *, hint_cost: int = 0, explain: bool
     except ClusterGoneError:
         raise
     except InfrastructureError as error:
-        # Where the lab is about the dataplane, an agent that does not work is the answer's doing: that is a wrong
-        # answer, and the traffic of such a cluster is not judged.
+        # Where the lab is about the dataplane, an agent that does not work, or Services that nobody carries, are the
+        # answer's doing: that is a wrong answer, and the traffic of such a cluster is not judged.
         if facts is None or not facts.broken:
             raise
         tasks = await _grade_broken(lab, cluster, facts, error)

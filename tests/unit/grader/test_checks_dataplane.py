@@ -153,13 +153,21 @@ async def test_requirements_earn_points(run: Callable[..., Any], given: Dataplan
     assert report.dataplane == ("ebpf" if earned else "none")
 
 
-async def test_an_agent_that_the_answer_broke_is_a_wrong_answer(run: Callable[..., Any]) -> None:
-    broken = facts(replace(IPTABLES, agent_ready=False, complaint="bailing out"))
-    report = await run(broken, NotEnforcedError("the canary got through"))
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        (replace(IPTABLES, agent_ready=False, complaint="bailing out"), "bailing out"),
+        (replace(IPTABLES, kube_proxy=""), "nothing has taken over from it"),  # its rules are there, and grow old
+    ],
+)
+async def test_a_dataplane_that_the_answer_broke_is_a_wrong_answer(
+    run: Callable[..., Any], node: NodeFacts, said: str
+) -> None:
+    report = await run(facts(EBPF, node), NotEnforcedError("the canary got through"))
     assert not report.held
     assert report.earned == 0
     on_nodes, traffic = report.tasks[0].checks
-    assert any("bailing out" in line for item in on_nodes.unmet for line in item.found)
+    assert any(said in line for item in on_nodes.unmet for line in item.found)
     assert traffic.messages == ("traffic is not judged: the canary got through",)
 
 
