@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from content.arrows import ANY, ArrowError, parse
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from content.arrows import Arrow, Name
-    from content.model import Lab, Manifest, Task
+    from content.model import Connectivity, Dataplane, Lab, LabSpec, Manifest, Task
 
 Path = tuple[str | int, ...]
 """A path of keys and indexes inside of lab.yaml."""
+WAY = "netdojo/calico"
+WAYS = ("", "operator", "manifests")
+"""An object so annotated is for clusters on which Calico was installed that way; two of them are two objects."""
 
 
 def check_lab(lab: Lab, *, complete: bool = True) -> Iterator[Defect]:
@@ -28,6 +32,7 @@ def check_lab(lab: Lab, *, complete: bool = True) -> Iterator[Defect]:
         complete: False when some of its start manifests could not be read: what they hold is not missed then.
     """
     check = _Check(lab, complete=complete)
+    yield from _topology(check, lab.spec)
     seen: set[str] = set()
     for index, task in enumerate(lab.spec.tasks):
         at: Path = ("tasks", index)
@@ -39,6 +44,30 @@ def check_lab(lab: Lab, *, complete: bool = True) -> Iterator[Defect]:
     yield from check.states()
     if not lab.instructions.strip():
         yield Defect(lab.folder / "instructions.md", 0, "there are no instructions", "say what the learner finds")
+
+
+def _topology(check: _Check, spec: LabSpec) -> Iterator[Defect]:
+    """What a topology asks for that its backends cannot give, and ranges that are none."""
+    topology = spec.topology
+    if topology.kind_only and spec.backends != ("kind",):
+        yield check.defect(
+            ("topology", topology.kind_only[0]), f"only kind can follow {topology.kind_only[0]}", "say backends: [kind]"
+        )
+    for name in ("pod_ranges", "service_ranges"):
+        ranges = getattr(topology, name)
+        if ranges and [_family(text) for text in ranges] != list(topology.families):
+            yield check.defect(
+                ("topology", name),
+                f"{name} is not a range of each of {', '.join(topology.families)}, in this order",
+                "write networks such as 10.10.0.0/16 or fd00:10::/56",
+            )
+
+
+def _family(text: str) -> str:
+    try:
+        return f"ipv{ipaddress.ip_network(text).version}"
+    except ValueError:
+        return ""
 
 
 class _Check:
@@ -58,14 +87,32 @@ class _Check:
             cause = f"the hints of {task.id} cost {cost} points, the task gives {task.points}"
             yield self.defect((*at, "hints"), cause, "a task that was solved must not lose points")
         for index, check in enumerate(task.checks):
-            here: Path = (*at, "checks", index, "connectivity")
-            judged = check.connectivity
-            if not (judged.allow or judged.deny or judged.others):
-                yield self.defect(here, f"this check of {task.id} judges nothing", "give allow, deny or others")
-            for field in ("allow", "deny"):
-                yield from self._arrows((*here, field), getattr(judged, field))
-            for field in ("between", "to"):
-                yield from self._endpoints((*here, field), getattr(judged, field))
+            here: Path = (*at, "checks", index)
+            if check.connectivity is not None:
+                yield from self._connectivity((*here, "connectivity"), task, check.connectivity)
+            if check.dataplane is not None:
+                yield from self._dataplane((*here, "dataplane"), task, check.dataplane)
+
+    def _connectivity(self, here: Path, task: Task, judged: Connectivity) -> Iterator[Defect]:
+        if not (judged.allow or judged.deny or judged.others):
+            yield self.defect(here, f"this check of {task.id} judges nothing", "give allow, deny or others")
+        for field in ("allow", "deny"):
+            yield from self._arrows((*here, field), getattr(judged, field))
+        for field in ("between", "to"):
+            yield from self._endpoints((*here, field), getattr(judged, field))
+
+    def _dataplane(self, here: Path, task: Task, judged: Dataplane) -> Iterator[Defect]:
+        if not judged.requirements:
+            cause = f"this check of {task.id} judges nothing"
+            yield self.defect(here, cause, f"give {' or '.join(type(judged).model_fields)}")
+        if "ebpf" not in self._lab.spec.needs:
+            cause = "a lab with dataplane checks runs where a node's kernel can be looked at"
+            yield self.defect(here, cause, "add ebpf to `needs`")
+        known = self._workloads.services
+        for index, name in enumerate(judged.services):
+            if self._complete and name not in known:
+                cause = f"the start manifests make no Service {name}"
+                yield self.defect((*here, "services", index), cause, suggestion(name, known))
 
     def mistakes(self, tasks: set[str]) -> Iterator[Defect]:
         folders = {folder.name for folder in (self._lab.folder / "mistakes").glob("*") if folder.is_dir()}
@@ -77,24 +124,34 @@ class _Check:
             for task, failure in mistake.fails.items():
                 if task not in tasks:
                     yield self.defect((*at, task), f"there is no task {task}", suggestion(task, tasks))
-                if not (failure.opens or failure.closes):
+                if not (failure.opens or failure.closes or failure.dataplane):
                     cause = f"{name} fails {task}, but no cell is given"
                     yield self.defect((*at, task), cause, "list the cells that it opens or closes")
+                asked = self._required(task)
+                for index, requirement in enumerate(failure.dataplane):
+                    if requirement not in asked:
+                        cause = f"no dataplane check of {task} asks for {requirement}"
+                        yield self.defect((*at, task, "dataplane", index), cause, suggestion(requirement, asked))
                 for field in ("opens", "closes"):
                     yield from self._arrows((*at, task, field), getattr(failure, field))
+
+    def _required(self, name: str) -> set[str]:
+        """What the dataplane checks of a task ask for."""
+        checks = (check for task in self._lab.spec.tasks if task.id == name for check in task.checks)
+        return {asked for check in checks if check.dataplane is not None for asked in check.dataplane.requirements}
 
     def states(self) -> Iterator[Defect]:
         """The manifests of each state: whole objects, each of them once, in namespaces that exist."""
         lab = self._lab
         known = self._workloads.namespaces
         for manifests in (lab.start, lab.solution, *lab.mistakes.values()):
-            seen: set[tuple[str, str, str]] = set()
+            seen: set[tuple[str, ...]] = set()
             for manifest in manifests:
                 for value, line in read_manifests(manifest.text, file=manifest.path):
                     yield from self._object(manifest, value, line, seen, known)
 
     def _object(
-        self, manifest: Manifest, value: dict[str, object], line: int, seen: set[tuple[str, str, str]], known: set[str]
+        self, manifest: Manifest, value: dict[str, object], line: int, seen: set[tuple[str, ...]], known: set[str]
     ) -> Iterator[Defect]:
         metadata = value.get("metadata")
         metadata = metadata if isinstance(metadata, dict) else {}
@@ -107,7 +164,12 @@ class _Check:
             if not isinstance(given, str) or not given:
                 yield Defect(manifest.path, line, f"the object has no {field}", "every Kubernetes object has one")
         namespace = metadata.get("namespace")
-        key = (str(has["kind"]), str(namespace or self._lab.spec.namespace), str(has["metadata.name"]))
+        annotations = metadata.get("annotations")
+        way = str(annotations.get(WAY, "")) if isinstance(annotations, dict) else ""
+        if way not in WAYS:
+            cause = f"{WAY}: {way!r} is no way in which Calico is installed"
+            yield Defect(manifest.path, line, cause, suggestion(way, WAYS[1:]))
+        key = (str(has["kind"]), str(namespace or self._lab.spec.namespace), str(has["metadata.name"]), way)
         if key in seen:
             yield Defect(manifest.path, line, f"{key[0]} {key[2]} is given twice", "keep one: the second replaces it")
         seen.add(key)

@@ -6,9 +6,9 @@ A course is a folder; `content.load` reads it. Field descriptions are what edito
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from content.errors import printable
@@ -35,6 +35,14 @@ class Model(BaseModel):
         return value
 
 
+class PortMapping(Model):
+    """A port of the learner's machine (on loopback) that leads to a port of the first node."""
+
+    host: int = Field(ge=1024, le=65535, description="on the machine's loopback")
+    node: int = Field(ge=1, le=65535, description="on the first node: a Service's node port, as a rule")
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+
+
 class Topology(Model):
     """The cluster that a lab wants."""
 
@@ -43,6 +51,25 @@ class Topology(Model):
         default=("ipv4",), min_length=1, description="IP families of pods; every one of them is probed"
     )
     hosts: tuple[Slug, ...] = Field(default=(), description="outside hosts, by the names that arrows use")
+    dataplane: Literal["iptables", "nftables", "ebpf"] | None = Field(
+        default=None, description="Calico's dataplane at the start (kind only); left out: iptables"
+    )
+    kube_proxy: Literal["iptables", "nftables"] | None = Field(
+        default=None, description="kube-proxy's mode (kind only); left out: iptables"
+    )
+    pod_ranges: tuple[str, ...] = Field(
+        default=(), description="addresses of pods, a range for each of `families` in their order (kind only)"
+    )
+    service_ranges: tuple[str, ...] = Field(default=(), description="addresses of Services, likewise (kind only)")
+    ports: tuple[PortMapping, ...] = Field(
+        default=(), description="ports of the learner's machine that lead to the first node (kind only)"
+    )
+
+    @property
+    def kind_only(self) -> tuple[str, ...]:
+        """The fields that are set, and that no cluster but one of kind can follow."""
+        names = ("dataplane", "kube_proxy", "pod_ranges", "service_ranges", "ports")
+        return tuple(name for name in names if getattr(self, name))
 
 
 class Connectivity(Model):
@@ -62,10 +89,41 @@ class Connectivity(Model):
     to: tuple[str, ...] = Field(default=(), description="limits its destinations; empty: all of `between`")
 
 
-class Check(Model):
-    """One judgement by traffic; exactly one kind is given."""
+class Dataplane(Model):
+    """What carries traffic on every node, judged by what its kernel holds: what was configured does not count."""
 
-    connectivity: Connectivity
+    mode: Literal["ebpf", "iptables", "nftables"] | None = Field(
+        default=None, description="Calico's dataplane: programs, maps or rules on every node, and an agent that works"
+    )
+    kube_proxy: Literal["gone", "running"] | None = Field(
+        default=None, description="gone: no pod of it, and none of its rules on any node; running: ready on every node"
+    )
+    services: tuple[str, ...] = Field(
+        default=(),
+        description="Services (name, or name.namespace) that every node's eBPF NAT table must list with backends",
+    )
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The names of what is asked, in the order in which it is judged and reported."""
+        asked = {"mode": self.mode, "kube_proxy": self.kube_proxy, "services": self.services}
+        return tuple(name for name, value in asked.items() if value)
+
+
+class Check(Model):
+    """One judgement; exactly one kind is given."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    connectivity: Connectivity | None = Field(default=None, description="who reaches whom, judged by traffic")
+    dataplane: Dataplane | None = Field(default=None, description="what carries the traffic on the nodes")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError("one_kind", "{given}", {"given": " and ".join(given) or "nothing"})
+        return self
 
 
 class Hint(Model):
@@ -85,12 +143,20 @@ class Task(Model):
     hints: tuple[Hint, ...] = ()
     checks: tuple[Check, ...] = Field(min_length=1)
 
+    @property
+    def connectivity(self) -> tuple[Connectivity, ...]:
+        """Its checks of who reaches whom."""
+        return tuple(check.connectivity for check in self.checks if check.connectivity is not None)
+
 
 class Failure(Model):
-    """Where a mistake must be caught: exactly these arrows differ from what the task expects."""
+    """Where a mistake must be caught: exactly these arrows and requirements differ from what the task expects."""
 
     opens: tuple[str, ...] = Field(default=(), description="arrows that are open and should not be (over-permission)")
     closes: tuple[str, ...] = Field(default=(), description="closed arrows that should be open (over-restriction)")
+    dataplane: tuple[Literal["mode", "kube_proxy", "services"], ...] = Field(
+        default=(), description="what of the task's `dataplane` checks does not hold"
+    )
 
 
 class Mistake(Model):

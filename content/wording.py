@@ -64,6 +64,8 @@ def _say(  # noqa: PLR0911 - one return for each kind of error reads as the tabl
             )
         case "control_character":
             return f"{where}: {found} has control characters", "write plain text: it is shown on terminals"
+        case "one_kind":
+            return f"{where}: a check is of one kind, and this gives {context.get('given')}", _kinds(model, location)
         case "too_short" | "string_too_short":
             return f"{where}: too few", f"at least {context.get('min_length')}"
         case "too_long" | "string_too_long":
@@ -75,6 +77,10 @@ def _say(  # noqa: PLR0911 - one return for each kind of error reads as the tabl
 def _expected(kind: str) -> str:
     table = {"string": "text", "int": "a whole number", "bool": "true or false", "tuple": "a list", "dict": "a mapping"}
     return table.get(kind.partition("_")[0], "a mapping")
+
+
+def _kinds(model: type[BaseModel], location: tuple[Step, ...]) -> str:
+    return f"give one of: {', '.join(_fields(model, location))}; a task may have several checks"
 
 
 def _found(value: object) -> str:

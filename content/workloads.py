@@ -22,12 +22,14 @@ class Workloads:
     """Workloads of the start manifests, outside hosts, and what the cluster provides.
 
     `home` is the lab's namespace: of names that give none. An outside host has no namespace and no known ports.
+    `services` are the names of the start's Services, as checks write them.
     """
 
     home: str
     known: dict[Name, frozenset[Port]]
     hosts: frozenset[str]
     namespaces: set[str]
+    services: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, lab: Lab) -> Workloads:
@@ -36,15 +38,19 @@ class Workloads:
         objects = [value for manifest in lab.start for value in manifest.objects]
         known = dict(PROVIDED)
         namespaces = {"default", "kube-system"}
+        services: set[str] = set()
         for value in objects:
             metadata = _mapping(value.get("metadata"))
             name = str(metadata.get("name", ""))
             if value.get("kind") == "Namespace":
                 namespaces.add(name)
+            elif value.get("kind") == "Service":
+                namespace = str(metadata.get("namespace") or home)
+                services.add(name if namespace == home else f"{name}.{namespace}")
             elif value.get("kind") in KINDS:
                 namespace = str(metadata.get("namespace") or home)
                 known[Name(name, namespace)] = frozenset(_ports(value))
-        return cls(home, known, frozenset(lab.spec.topology.hosts), namespaces)
+        return cls(home, known, frozenset(lab.spec.topology.hosts), namespaces, frozenset(services))
 
     @property
     def names(self) -> tuple[str, ...]:

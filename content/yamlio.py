@@ -191,6 +191,30 @@ def line_of(text: str, path: Sequence[str | int], *, document: int = 0) -> int:
         return 0
 
 
+def line_within(text: str, line: int, path: Sequence[str | int]) -> int:
+    """Return the line of the value at a path below the mapping that starts on a line; 0 where there is none."""
+    lines = text.split("\n")
+    first = line - 1
+    while first > 0 and not lines[first].startswith("---"):
+        first -= 1
+    parser = PARSER("\n".join(lines[first:]))
+    try:
+        while not isinstance(event := parser.get_event(), StreamEndEvent):
+            if isinstance(event, MappingStartEvent) and line_at(event) + first == line:
+                found = _below(parser, event, path)
+                return found + first if found else 0
+    except yaml.YAMLError:
+        return 0
+    return 0
+
+
+def _below(parser: Any, event: Event, path: Sequence[str | int]) -> int:  # noqa: ANN401 - PyYAML's loaders
+    found: tuple[Event, int] | None = (event, 0)
+    for step in path:
+        found = _step(parser, found[0], step) if found is not None else None
+    return found[1] if found is not None else 0
+
+
 def _objects(document: Document, lines: dict[int, int]) -> Iterator[tuple[Any, int]]:
     value = document.value
     if not (isinstance(value, dict) and str(value.get("kind", "")).endswith("List") and "items" in value):

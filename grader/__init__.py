@@ -4,6 +4,7 @@ Map of the package:
 
 - `errors`         what stops a grading: never the same as a wrong answer
 - `ports`          what the grader needs from outside: `Cluster`; `Probe` and `Observation`
+- `dataplane`      what carries traffic on each node: facts, and the port of clusters that show them
 - `kube/`          manifests to typed objects (`kube.model`), label selectors
 - `policy/`        the normal form: tiers, policies, rules per direction; one converter per API
 - `reachability/`  verdicts, all pairs, explanations: reads the normal form only

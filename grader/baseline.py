@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from grader.matrix import build, pods_by_workload, start_objects
@@ -20,15 +21,30 @@ if TYPE_CHECKING:
     from grader.report import CellKey
 
 
-def baseline(lab: Lab, now: Objects, keys: Iterable[CellKey]) -> dict[CellKey, bool]:
-    """Tell for each cell whether it is open at the untouched start, between all pods of both workloads."""
+def baseline(
+    lab: Lab, now: Objects, keys: Iterable[CellKey], hosts: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[CellKey, bool]:
+    """Tell for each cell whether it is open at the untouched start, between all pods of both workloads.
+
+    Args:
+        lab: the lab.
+        now: the objects as they are, for what only a running cluster has.
+        keys: the cells.
+        hosts: addresses of outside hosts.
+    """
     start = as_at_start(lab, now)
-    world = World(start)
+    world = world_of(start, hosts)
     planned = plan(build(lab, start), keys)
     return {
         key: bool(item.probes) and all(answer(world, probe).outcome is Outcome.OPEN for probe in item.probes)
         for key, item in planned.items()
     }
+
+
+def world_of(objects: Objects, hosts: Mapping[str, tuple[str, ...]] | None) -> World:
+    """The evaluator on these objects, with the addresses of outside hosts as a cluster gives them."""
+    known = {name: tuple(map(ip_address, addresses)) for name, addresses in (hosts or {}).items()}
+    return World(objects, hosts=known)
 
 
 def as_at_start(lab: Lab, now: Objects) -> Objects:

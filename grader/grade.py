@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from content.arrows import parse
-from grader.baseline import baseline
-from grader.checks import connectivity, credit
+from grader.baseline import baseline, world_of
+from grader.checks import connectivity, credit, dataplane
 from grader.checks.expect import combined, expect
-from grader.errors import InfrastructureError, NotCapableError
+from grader.dataplane import ShowsDataplane
+from grader.errors import ClusterGoneError, InfrastructureError, NotCapableError
 from grader.explanation import explain as explain_planned
 from grader.explanation import why
 from grader.kube.parse import read_objects
@@ -22,8 +23,10 @@ from grader.report import CheckReport, Report, State, TaskReport
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from content.model import Lab, Task
+    from content.model import Check, Lab, Task
     from grader.checks.expect import Wanted
+    from grader.dataplane import DataplaneFacts
+    from grader.kube.model import Objects
     from grader.matrix import Matrix
     from grader.plan import Planned
     from grader.ports import Capabilities, Cluster, Manifest, Observation, Probe
@@ -50,31 +53,80 @@ async def grade(lab: Lab, cluster: Cluster, *, hint_cost: int = 0, explain: bool
     """
     able = cluster.capabilities
     _require_families(lab, able)
-    await cluster.prove_enforcement()
+    facts = await _look(lab, cluster)
     try:
-        tasks = await _grade_tasks(lab, cluster, explain=explain)
-    except _StuckError:
-        # A rollout may have replaced pods between the snapshot and their probes: look again, once.
-        tasks = await _grade_tasks(lab, cluster, explain=explain)
-    return Report(lab.id, able.backend, able.dataplane, able.simulated, tasks, hint_cost)
+        await cluster.prove_enforcement()
+        try:
+            tasks = await _grade_tasks(lab, cluster, facts, explain=explain)
+        except _StuckError:
+            # A rollout may have replaced pods between the snapshot and their probes: look again, once.
+            tasks = await _grade_tasks(lab, cluster, facts, explain=explain)
+    except ClusterGoneError:
+        raise
+    except InfrastructureError as error:
+        # Where the lab is about the dataplane, an agent that does not work, or Services that nobody carries, are the
+        # answer's doing: that is a wrong answer, and the traffic of such a cluster is not judged.
+        if facts is None or not facts.broken:
+            raise
+        tasks = await _grade_broken(lab, cluster, facts, error)
+    carried = "ebpf" if facts is not None and dataplane.is_ebpf(facts) else able.dataplane
+    return Report(lab.id, able.backend, carried, able.simulated, tasks, hint_cost)
 
 
-async def _grade_tasks(lab: Lab, cluster: Cluster, *, explain: bool) -> tuple[TaskReport, ...]:
+async def _look(lab: Lab, cluster: Cluster) -> DataplaneFacts | None:
+    """What the nodes show, where a check of the lab asks about it."""
+    if not any(check.dataplane for task in lab.spec.tasks for check in task.checks):
+        return None
+    if not isinstance(cluster, ShowsDataplane):
+        raise NotCapableError(
+            f"lab {lab.id} judges the nodes' dataplane, which {cluster.capabilities.backend} does not show",
+            remedy=f"it runs on: {', '.join(lab.spec.backends)}",
+        )
+    return await cluster.dataplane()
+
+
+async def _grade_tasks(
+    lab: Lab, cluster: Cluster, facts: DataplaneFacts | None, *, explain: bool
+) -> tuple[TaskReport, ...]:
     objects = read_objects(await cluster.snapshot())
-    matrix = build(lab, objects)
-    start = baseline(lab, objects, all_cells(lab, matrix))
+    hosts = cluster.capabilities.hosts
+    matrix = build(lab, objects, hosts)
+    start = baseline(lab, objects, all_cells(lab, matrix), hosts)
     asked = {
-        task.id: tuple(expect(lab, check.connectivity, matrix, start) for check in task.checks)
-        for task in lab.spec.tasks
+        task.id: tuple(expect(lab, check, matrix, start) for check in task.connectivity) for task in lab.spec.tasks
     }
     planned = plan(matrix, (key for checks in asked.values() for check in checks for key in check))
     seen = await _probe(cluster, planned.values())
-    world = World(objects) if explain else None
+    world = world_of(objects, hosts) if explain else None
     tasks = []
     for task in lab.spec.tasks:
-        checks = [_judge(matrix, planned, seen, wanted, world) for wanted in asked[task.id]]
-        _require_run((cell for cells in checks for cell in cells), matrix)
+        judged = iter([_judge(matrix, planned, seen, wanted, world) for wanted in asked[task.id]])
+        checks = []
+        for check in task.checks:
+            if check.dataplane is not None and facts is not None:
+                checks.append(_on_nodes(check, facts, objects, lab.spec.namespace))
+            else:
+                cells = next(judged)
+                _require_run(cells, matrix)
+                checks.append(_by_traffic(cells, start))
         tasks.append(_task(task, checks, start))
+    return tuple(tasks)
+
+
+async def _grade_broken(
+    lab: Lab, cluster: Cluster, facts: DataplaneFacts, error: InfrastructureError
+) -> tuple[TaskReport, ...]:
+    """Grade a cluster whose dataplane does not work: its nodes are judged, its traffic holds nowhere."""
+    objects = read_objects(await cluster.snapshot())
+    unproven = CheckReport("connectivity", held=False, share=0.0, messages=(f"traffic is not judged: {error.message}",))
+    tasks = []
+    for task in lab.spec.tasks:
+        checks = [
+            unproven if check.dataplane is None else _on_nodes(check, facts, objects, lab.spec.namespace)
+            for check in task.checks
+        ]
+        held = all(check.held for check in checks)
+        tasks.append(TaskReport(task.id, task.title, task.points, task.points if held else 0, held, tuple(checks)))
     return tuple(tasks)
 
 
@@ -89,8 +141,9 @@ async def observe(lab: Lab, cluster: Cluster) -> tuple[Cell, ...]:
     """
     _require_families(lab, cluster.capabilities)
     objects = read_objects(await cluster.snapshot())
-    matrix = build(lab, objects)
-    wanted = combined(lab, matrix, baseline(lab, objects, all_cells(lab, matrix)))
+    hosts = cluster.capabilities.hosts
+    matrix = build(lab, objects, hosts)
+    wanted = combined(lab, matrix, baseline(lab, objects, all_cells(lab, matrix), hosts))
     planned = plan(matrix, wanted)
     return _judge(matrix, planned, await _probe(cluster, planned.values()), wanted, None)
 
@@ -162,15 +215,27 @@ def _require_run(cells: Iterable[Cell], matrix: Matrix) -> None:
     )
 
 
-def _task(task: Task, checks: Sequence[tuple[Cell, ...]], start: Mapping[CellKey, bool]) -> TaskReport:
-    reports = tuple(
-        CheckReport(
-            kind="connectivity",
-            held=all(cell.state is State.AS_EXPECTED for cell in cells),
-            share=credit.share(cells, start),
-            cells=cells,
-        )
-        for cells in checks
+def _by_traffic(cells: tuple[Cell, ...], start: Mapping[CellKey, bool]) -> CheckReport:
+    return CheckReport(
+        kind="connectivity",
+        held=all(cell.state is State.AS_EXPECTED for cell in cells),
+        share=credit.share(cells, start),
+        cells=cells,
     )
-    earned = credit.points([cell for cells in checks for cell in cells], start, task.points)
-    return TaskReport(task.id, task.title, task.points, earned, all(report.held for report in reports), reports)
+
+
+def _on_nodes(check: Check, facts: DataplaneFacts, objects: Objects, namespace: str) -> CheckReport:
+    judged = dataplane.judge(check.dataplane, facts, objects, namespace) if check.dataplane else ()
+    return CheckReport(
+        kind="dataplane",
+        held=all(requirement.held for requirement in judged),
+        share=credit.share((), {}, judged),
+        requirements=judged,
+    )
+
+
+def _task(task: Task, checks: Sequence[CheckReport], start: Mapping[CellKey, bool]) -> TaskReport:
+    cells = [cell for check in checks for cell in check.cells]
+    requirements = [requirement for check in checks for requirement in check.requirements]
+    earned = credit.points(cells, start, task.points, requirements)
+    return TaskReport(task.id, task.title, task.points, earned, all(check.held for check in checks), tuple(checks))

@@ -64,6 +64,7 @@ class Matrix:
     endpoints: Mapping[str, Endpoint]
     families: tuple[int, ...] = (4,)
     nodes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def keys(self) -> tuple[CellKey, ...]:
         """The complete matrix, straight to pods: every workload to every other, on each port that it serves."""
@@ -109,10 +110,11 @@ class Matrix:
         return tuple(found)
 
     def addresses(self, name: str) -> frozenset[str]:
-        """Every address that a client of this name can be seen as: a workload's pods, or a node."""
+        """Every address that a client of this name can be seen as: of a workload's pods, a node, an outside host."""
         endpoint = self.endpoints.get(name)
         pods = endpoint.pods if endpoint else ()
-        return frozenset(str(address) for pod in pods for address in pod.addresses) | self.nodes.get(name, frozenset())
+        others = (*self.nodes.get(name, ()), *self.hosts.get(name, ()))
+        return frozenset([*(str(address) for pod in pods for address in pod.addresses), *others])
 
     def _ports(self, arrow: Arrow, destination: str) -> tuple[Port, ...]:
         endpoint = self.endpoints[destination]
@@ -129,8 +131,8 @@ def label(name: Name, namespace: str) -> str:
     return str(Name(name.workload, "" if name.namespace == namespace else name.namespace))
 
 
-def build(lab: Lab, objects: Objects) -> Matrix:
-    """The matrix of a lab on a cluster with these objects.
+def build(lab: Lab, objects: Objects, hosts: Mapping[str, tuple[str, ...]] | None = None) -> Matrix:
+    """The matrix of a lab on a cluster with these objects, and these addresses of outside hosts.
 
     Raises:
         content.errors.BrokenContentError: the lab's own start files or arrows cannot be read.
@@ -139,12 +141,12 @@ def build(lab: Lab, objects: Objects) -> Matrix:
     start = start_objects(lab)
     arrows = tuple(arrows_of(lab))
     at_start, now = pods_by_workload(start), pods_by_workload(objects)
-    hosts = {host: Endpoint(host, ("", host)) for host in spec.topology.hosts}
+    outside = {host: Endpoint(host, ("", host)) for host in spec.topology.hosts}
     workloads = (*_in_file_order(lab, at_start), *_mentioned(spec, arrows))
     endpoints: dict[str, Endpoint] = {}
     for workload in dict.fromkeys(workloads):
         name = label(Name(workload[1], workload[0]), spec.namespace)
-        if name not in hosts:
+        if name not in outside:
             pods = now.get(workload, ())
             services = _services(objects, pods, workload)
             first = at_start.get(workload)
@@ -152,11 +154,12 @@ def build(lab: Lab, objects: Objects) -> Matrix:
             service_ports = dict.fromkeys(Port(port.port, port.protocol) for item in behind for port in item.ports)
             ports = _declared(first or pods)
             endpoints[name] = Endpoint(name, workload, ports, tuple(service_ports), pods, services)
-    endpoints |= hosts
+    endpoints |= outside
     for arrow in arrows:
         endpoints |= dict(_with_ports(spec.namespace, endpoints, arrow))
     nodes = {node.name: frozenset(str(address) for address in node.addresses) for node in objects.nodes}
-    return Matrix(spec.namespace, endpoints, tuple(4 if f == "ipv4" else 6 for f in spec.topology.families), nodes)
+    families = tuple(4 if family == "ipv4" else 6 for family in spec.topology.families)
+    return Matrix(spec.namespace, endpoints, families, nodes, hosts or {})
 
 
 def start_objects(lab: Lab) -> Objects:
@@ -168,8 +171,8 @@ def start_objects(lab: Lab) -> Objects:
 def arrows_of(lab: Lab) -> Iterator[Arrow]:
     """Every arrow of a lab's tasks."""
     for task in lab.spec.tasks:
-        for check in task.checks:
-            for text in (*check.connectivity.allow, *check.connectivity.deny):
+        for check in task.connectivity:
+            for text in (*check.allow, *check.deny):
                 yield read_arrow(lab, text)
 
 

@@ -11,12 +11,12 @@ Endpoints are strings everywhere a probe is described:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Manifest = dict[str, Any]
 """A Kubernetes object as JSON gives it."""
@@ -81,6 +81,7 @@ class Capabilities:
         families: IP families that pods have.
         protocols: those that can be probed.
         has: the needs of labs that it meets (see `content.model.Need`).
+        hosts: the addresses of outside hosts, by the name that arrows use; of a running cluster.
     """
 
     backend: str
@@ -89,6 +90,7 @@ class Capabilities:
     families: tuple[int, ...] = (4,)
     protocols: tuple[str, ...] = ("TCP", "UDP", "ICMP")
     has: frozenset[str] = frozenset()
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,10 @@ class Execution:
 
 
 class Cluster(Protocol):
-    """A running cluster. Every method raises `grader.errors.InfrastructureError` (or a subclass) when it cannot run."""
+    """A running cluster. Every method raises `grader.errors.InfrastructureError` (or a subclass) when it cannot run.
+
+    One whose nodes can be looked into is a `grader.dataplane.ShowsDataplane` too.
+    """
 
     @property
     def capabilities(self) -> Capabilities:

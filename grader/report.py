@@ -76,6 +76,23 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Requirement:
+    """A judged requirement that is no cell.
+
+    Attributes:
+        name: its field in the check.
+        asked: what is asked, in words.
+        held: it is so.
+        found: what was found instead, in sentences; empty where it is so.
+    """
+
+    name: str
+    asked: str
+    held: bool
+    found: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CheckReport:
     """One check: `kind` is its name in lab.yaml; `share` from 0 to 1 is the partial credit."""
 
@@ -84,6 +101,12 @@ class CheckReport:
     share: float
     cells: tuple[Cell, ...] = ()
     messages: tuple[str, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+
+    @property
+    def unmet(self) -> tuple[Requirement, ...]:
+        """The requirements that do not hold."""
+        return tuple(requirement for requirement in self.requirements if not requirement.held)
 
 
 @dataclass(frozen=True, slots=True)

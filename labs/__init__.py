@@ -9,6 +9,7 @@ Map of the package:
 - `located`    where an object that the cluster refused stands: file and line
 - `session`    start, check, hint, reset, stop: everything the app and the commands do with a lab
 - `progress`   what the learner has done, in SQLite
+- `fitting`    answers that fit the cluster at hand
 - `author`     proofs that a lab works: start fails, solution passes, mistakes fail where they say
 - `doctor`     what can run on this machine, and what is missing for the rest
 - `sandbox/`   a cluster in Linux network namespaces that answers kubectl

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from grader.grade import cells_of, grade
 from grader.report import State
+from labs.fitting import fit
 from labs.session import in_namespace, objects_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ async def prove(session: LabSession, rounds: int, progress: Callable[[str], None
                 await session.stop()
                 await session.start(lambda _phase: None)
                 cluster = await session.cluster()
-                await cluster.apply(in_namespace(objects, session.lab.spec.namespace))
+                fitting = fit(objects, await cluster.snapshot())
+                await cluster.apply(in_namespace(fitting, session.lab.spec.namespace))
                 claims.append(await examine(session.lab, cluster, name, number))
     finally:
         await session.stop()
@@ -88,16 +90,22 @@ def judge(lab: Lab, name: str, report: Report, cells: Callable[[Iterable[str]], 
         opened, closed = _differing(task, State.OVER_PERMISSION), _differing(task, State.OVER_RESTRICTION)
         if task.id not in fails:
             if not task.held:
-                yield f"task {task.id} fails with {name}: {', '.join(sorted(opened | closed)) or 'no cell differs'}"
+                differing = sorted(opened | closed | _unmet(task))
+                yield f"task {task.id} fails with {name}: {', '.join(differing) or 'no cell differs'}"
             continue
         if task.held:
             yield f"task {task.id} passes with the mistake {name}, and should fail"
         yield from _compare(f"task {task.id}: opens", opened, cells(fails[task.id].opens))
         yield from _compare(f"task {task.id}: closes", closed, cells(fails[task.id].closes))
+        yield from _compare(f"task {task.id}: dataplane lacks", _unmet(task), frozenset(fails[task.id].dataplane))
 
 
 def _differing(task: TaskReport, state: State) -> frozenset[str]:
     return frozenset(str(cell.key) for check in task.checks for cell in check.cells if cell.state is state)
+
+
+def _unmet(task: TaskReport) -> frozenset[str]:
+    return frozenset(item.name for check in task.checks for item in check.unmet)
 
 
 def _compare(what: str, seen: frozenset[str], claimed: frozenset[str]) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Request:
         objects: manifests to apply before it counts as ready.
         hosts: outside hosts by name.
         namespace: the namespace of the kubeconfig's context, for commands that give none.
+        needs: what the cluster must have (see `content.model.Need`), for what only a running one shows.
         transient: it ends with the process that started it, however that ends (a demo, a proof).
     """
 
@@ -43,6 +44,7 @@ class Request:
     hosts: tuple[str, ...] = ()
     namespace: str = "default"
     transient: bool = False
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,10 @@ class Backend(Protocol):
         """The port for a ready cluster."""
         ...
 
-    async def stop(self, name: str, folder: Path) -> None:
-        """Remove it; nothing there is fine."""
+    async def stop(self, name: str, folder: Path, *, delete: bool = False) -> None:
+        """Remove it; nothing there is fine.
+
+        A backend whose clusters take long to make may clean this one and keep it for the next lab; `delete` says not
+        to. Either way `folder` is gone afterwards.
+        """
         ...

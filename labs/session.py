@@ -94,6 +94,7 @@ class LabSession:
             self.lab.spec.topology.hosts,
             namespace=self.lab.spec.namespace,
             transient=self.progress is None,
+            needs=self.lab.spec.needs,
         )
         try:
             running = await self.backend.start(request, self.folder, progress)
@@ -242,12 +243,20 @@ class LabSession:
         await self.stop()
         await self.start(progress)
 
-    async def stop(self) -> None:
-        """Remove the cluster; the work folder and the progress stay."""
-        await self.backend.stop(self.name, self.folder)
+    async def stop(self, *, delete: bool = False) -> None:
+        """Remove the cluster; the work folder and the progress stay.
+
+        `delete`: also where a cluster would be kept for the next lab.
+        """
+        await self.backend.stop(self.name, self.folder, delete=delete)
 
 
-CLUSTER_WIDE = frozenset({"Namespace", "Node", "ClusterNetworkPolicy", "GlobalNetworkPolicy", "Tier"})
+CLUSTER_WIDE = frozenset(
+    {
+        *("Namespace", "Node", "ClusterNetworkPolicy", "GlobalNetworkPolicy", "Tier", "IngressClass", "GatewayClass"),
+        *("FelixConfiguration", "IPPool", "GlobalNetworkSet", "HostEndpoint", "Profile", "Installation"),
+    }
+)
 
 
 def in_namespace(objects: Iterable[Manifest], namespace: str) -> list[Manifest]:

@@ -1,4 +1,4 @@
-"""Where clusters live on disk: one folder a cluster, below the platform's state folder.
+"""Where clusters live on disk: one folder a cluster and backend, below the platform's state folder.
 
 `NETDOJO_HOME` puts everything (state, data, configuration) below one folder, for tests and for a machine whose home
 is elsewhere.
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LAB_POINTER = ".lab"
 """In the work folder of a lab that is not shipped: where its own folder is."""
+SANDBOX = "sandbox"
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -56,8 +57,8 @@ def is_cluster_name(name: str) -> bool:
     return bool(_SLUG.fullmatch(name))
 
 
-def cluster_folder(name: str) -> Path:
-    """The folder of the cluster of this name; it is not made.
+def cluster_folder(name: str, backend: str = SANDBOX) -> Path:
+    """The folder of the cluster of this name on this backend; it is not made.
 
     Raises:
         UsageError: the name could leave the folder or is no DNS label.
@@ -67,16 +68,21 @@ def cluster_folder(name: str) -> Path:
             f"{name!r} is no name for a cluster",
             remedy="use lower-case letters, digits and dashes, at most 63 characters",
         )
-    return folders().state / "clusters" / name
+    return _home_of(backend) / name
 
 
-def cluster_names() -> tuple[str, ...]:
-    """The names of all clusters that left a folder, running or not, sorted."""
+def cluster_names(backend: str = SANDBOX) -> tuple[str, ...]:
+    """The names of all clusters that left a folder with this backend, running or not, sorted."""
     try:
-        found = sorted(path.name for path in (folders().state / "clusters").iterdir() if path.is_dir())
+        found = sorted(path.name for path in _home_of(backend).iterdir() if path.is_dir())
     except OSError:
         return ()
     return tuple(name for name in found if is_cluster_name(name))
+
+
+def _home_of(backend: str) -> Path:
+    # Apart from one another: the sandbox sweeps its folder of what no living process holds.
+    return folders().state / ("clusters" if backend == SANDBOX else f"on-{backend}")
 
 
 def started_from(lab: str) -> Path | None:

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,14 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from hypothesis import Phase, settings
 
 from grader.errors import InfrastructureError
 from grader.ports import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
+AGNHOST = Path(__file__).parent / "kind" / "agnhost-image"
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 # A law holds or not, however busy the machine is. Each run tries other examples; NETDOJO_EXAMPLES tries more at once.
 settings.register_profile("netdojo", deadline=None, max_examples=int(os.environ.get("NETDOJO_EXAMPLES", "50")))
@@ -58,8 +61,73 @@ def _corpora() -> str:
     return "" if CORPORA.is_dir() else f"no corpora at {CORPORA}"
 
 
+BED = Path(__file__).resolve().parents[2] / "shared" / "kind-here"
+"""Scripts beside the checkout by which a machine without a registry gets Docker, kind, a node image and Calico."""
+
+
+def _answers(variables: Mapping[str, str]) -> bool:
+    """Whether a Docker engine answers there."""
+    docker = shutil.which("docker", path=variables.get("PATH"))
+    command = [docker or "docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        return subprocess.run(command, env=variables, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@functools.cache
+def _bed() -> dict[str, str] | str:
+    """The variables by which kind is reached here, or why it cannot be.
+
+    The user's own Docker and kind come first; else a test bed that has been built on this machine, and is then started.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        return "clusters are shared by these tests, so they run in one process: pytest -n0 -m kind"
+    if shutil.which("kind") and _answers(os.environ):
+        return {}
+    place = Path(os.environ.get("KIND_HERE_DIR", "/tmp/kindhere"))  # noqa: S108 - where the bed's own scripts build it
+    if not (BED / "1-start-docker").is_file() or not (place / "bin" / "kind").is_file():
+        return "no Docker engine with a kind program answers, and no test bed has been built on this machine"
+    variables = {
+        "DOCKER_HOST": f"unix://{place}/docker.sock",
+        "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }
+    if not _answers({**os.environ, **variables}):
+        started = subprocess.run(["bash", BED / "1-start-docker"], capture_output=True, text=True, check=False)
+        if not _answers({**os.environ, **variables}):
+            return f"the test bed's Docker engine does not start: {(started.stdout + started.stderr).strip()[-300:]}"
+    module = "go/pkg/mod/github.com/projectcalico/calico@*/manifests"
+    manifests = [folder for folder in place.glob(module) if (folder / "calico-vxlan.yaml").is_file()]
+    images = subprocess.run(
+        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "kindhere/node"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    if not manifests or not images:
+        return "the test bed has no node image, or no manifests of Calico: build it first"
+    return {
+        **variables,
+        "GOMODCACHE": f"{place}/go/pkg/mod",
+        "GOCACHE": f"{place}/gocache",
+        "NETDOJO_KIND_NODE_IMAGE": images[0],
+        "NETDOJO_KIND_CALICO": os.pathsep.join(
+            str(manifests[0] / f"{name}.yaml") for name in ("calico-vxlan", "apiserver")
+        ),
+        "NETDOJO_KIND_PATCHES": "kind: KubeletConfiguration\nfailCgroupV1: false\n",
+    }
+
+
+def _kind() -> str:
+    found = _bed()
+    return found if isinstance(found, str) else ""
+
+
 def _docker() -> str:
-    return "no test of this group can run without a Docker engine"
+    found = _bed()
+    return "" if _answers({**os.environ, **(found if isinstance(found, dict) else {})}) else "no Docker engine answers"
 
 
 _WHY_NOT: dict[str, Callable[[], str]] = {
@@ -68,7 +136,7 @@ _WHY_NOT: dict[str, Callable[[], str]] = {
     "kubectl": _kubectl,
     "corpora": _corpora,
     "docker": _docker,
-    "kind": _docker,
+    "kind": _kind,
 }
 
 
@@ -137,6 +205,57 @@ def netdojo(request: pytest.FixtureRequest, home: Path) -> Callable[..., subproc
 def corpora() -> Path:
     """The folder of public conformance suites, beside the checkout."""
     return CORPORA
+
+
+@pytest.fixture(scope="session")
+def kind_bed() -> Iterator[None]:
+    """Docker, kind and images as the `kind` backend finds them by its own settings; agnhost is in the engine."""
+    found = _bed()
+    if isinstance(found, str):
+        pytest.skip(f"kind: {found}")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in found.items():
+            patch.setenv(name, value)
+        made = subprocess.run(["sh", AGNHOST], capture_output=True, text=True, check=False)
+        if made.returncode:
+            pytest.skip(f"kind: the labs' image cannot be had: {(made.stdout + made.stderr).strip()[-300:]}")
+        yield
+
+
+@pytest.fixture(scope="session")
+def somebodys_cluster(kind_bed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A kubeconfig whose context `somebody` leads to a cluster of two nodes with Calico: to netdojo, a stranger's."""
+    del kind_bed
+    from content.model import Topology
+    from labs.base import Request
+    from labs.kind.backend import KindBackend
+
+    base = tmp_path_factory.mktemp("somebody")
+    backend = KindBackend(pool=base / "pool")
+    folder = base / "labs" / "somebody"
+    try:
+        running = asyncio.run(backend.start(Request("somebody", Topology(nodes=2)), folder, lambda _: None))
+        assert running.kubeconfig is not None
+        found = yaml.safe_load(running.kubeconfig.read_text(encoding="utf-8"))
+        found["contexts"][0]["name"] = found["current-context"] = "somebody"
+        path = base / "kubeconfig"
+        path.write_text(yaml.safe_dump(found), encoding="utf-8")
+        asyncio.run(_teach_protocols(path))
+        yield path
+    finally:
+        asyncio.run(backend.stop("somebody", folder, delete=True))
+
+
+async def _teach_protocols(kubeconfig: Path) -> None:
+    """Give Calico's agents a list of protocols where their image has none: `ipset` takes no named port without it."""
+    from labs.kube.client import connect
+
+    api = connect(kubeconfig)
+    pods = next(each for each in await api.resources() if (each.group, each.plural) == ("", "pods"))
+    listed = "".join(f"{name} {number} {name.upper()}\\n" for name, number in (("tcp", 6), ("udp", 17), ("sctp", 132)))
+    script = f"test -s /etc/protocols || printf '{listed}' > /etc/protocols"
+    for pod in (await api.list(pods, "kube-system", "k8s-app=calico-node")).items:
+        await api.exec(f"kube-system/{pod['metadata']['name']}", ["sh", "-c", script], b"", 30, "calico-node")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from content.model import Lab
     from labs.session import LabSession
     from tui.screens.lab import LabScreen
-    from tui.screens.lab_setup import LabFinished, LabLeft
+    from tui.screens.lab_setup import LabFinished, LabLeft, LabMoved
     from tui.screens.lesson import LessonScreen
     from tui.screens.quiz import QuizScreen
     from tui.screens.report import ReportScreen
@@ -146,8 +146,8 @@ class NetdojoApp(App[int], inherit_bindings=False):
     def _open(self, message: Home.Open) -> None:
         self.open_entry(message.entry)
 
-    def open_entry(self, entry: Entry) -> None:
-        """Show a lesson, a quiz or a lab."""
+    def open_entry(self, entry: Entry, on_backend: str = "") -> None:
+        """Show a lesson, a quiz or a lab, which runs on this backend, or where it is wanted otherwise."""
         if self._open_lab_screen is not None:
             self.notify("leave the open lab first (Escape)")
             return
@@ -163,13 +163,13 @@ class NetdojoApp(App[int], inherit_bindings=False):
                 self.push_screen(QuizScreen(entry))
             case _:
                 lab: Lab = entry.item  # type: ignore[assignment] # by its kind
-                self._open_lab(entry, lab)
+                self._open_lab(entry, lab, on_backend)
 
     @property
     def _open_lab_screen(self) -> LabScreen | None:
         return self._lab_screen if self._lab_screen in self.screen_stack else None
 
-    def _open_lab(self, entry: Entry, lab: Lab) -> None:
+    def _open_lab(self, entry: Entry, lab: Lab, on_backend: str) -> None:
         from tui.screens.lab import LabScreen
         from tui.screens.lab_setup import LabSetup
 
@@ -177,7 +177,7 @@ class NetdojoApp(App[int], inherit_bindings=False):
             setup = LabSetup(
                 lab=lab,
                 number=entry.place,
-                session=self.services.session(lab),
+                session=self.services.session(lab, on_backend),
                 progress=self.services.progress,
                 outside=self._outside,
                 watch=self.services.settings.watch,
@@ -228,6 +228,12 @@ class NetdojoApp(App[int], inherit_bindings=False):
             self.exit(0)
         elif message.then is not None:
             self.open_entry(message.then)
+
+    def on_lab_moved(self, message: LabMoved) -> None:
+        """End a lab where it runs, and open it on another backend."""
+        self.run_worker(self._stop(message.session, quit_app=False), group="stop", exit_on_error=False)
+        self._go_home()
+        self.open_entry(self._lab_entry(message.session.lab.id), message.backend)
 
     async def _stop(self, session: LabSession, *, quit_app: bool) -> None:
         with telling(self):

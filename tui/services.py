@@ -19,11 +19,13 @@ class AppSettings:
         theme: "dark", "light" or "contrast".
         animation: False leaves out everything that moves by itself.
         watch: whether a lab's matrix follows changes by itself.
+        backend: where labs run: "auto", "sandbox", "kind" or "kubeconfig".
     """
 
     theme: str = "dark"
     animation: bool = True
     watch: bool = True
+    backend: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,12 @@ class Services(Protocol):
         """
         ...
 
-    def session(self, lab: Lab) -> LabSession:
-        """The lab's session; the same one each time."""
+    def session(self, lab: Lab, on: str = "") -> LabSession:
+        """The lab's session; the same one each time, until `on` names another backend or the setting changes.
+
+        Raises:
+            grader.errors.NotCapableError: the lab does not run there.
+        """
         ...
 
     async def machine(self) -> Machine:

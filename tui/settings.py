@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,20 +14,27 @@ from content.errors import BrokenContentError, Defect
 if TYPE_CHECKING:
     from pathlib import Path
 
+TABLES = ("kind", "kubeconfig")
+"""Settings of one backend; what they may hold is that backend's to say, who reads them when it is used."""
+
 
 class Settings(BaseModel):
     """Every setting with its default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backend: Literal["auto", "sandbox"] = "auto"
-    """Where labs run (`--on` wins). `auto` takes the sandbox."""
+    backend: Literal["auto", "sandbox", "kind", "kubeconfig"] = "auto"
+    """Where labs run (`--on` wins). `auto` takes the sandbox, and kind for a lab that needs it."""
     theme: Literal["dark", "light", "contrast"] = "dark"
     """How the app looks."""
     animation: bool = True
     """Whether the app moves things smoothly; off is kinder to slow lines."""
     watch: bool = True
     """Whether a lab's matrix follows changes by itself."""
+    kind: dict[str, Any] = {}
+    """Of kind clusters (`labs.kind.settings`); `NETDOJO_KIND_…` wins over each."""
+    kubeconfig: dict[str, Any] = {}
+    """Of clusters that are there already (`labs.kubeconfig.settings`); `NETDOJO_KUBECONFIG_…` wins over each."""
 
 
 def load(file: Path) -> Settings:
@@ -44,7 +52,7 @@ def load(file: Path) -> Settings:
         pass
     except (OSError, ValueError) as error:
         raise BrokenContentError([Defect(file, 0, f"settings cannot be read: {error}", "mend or remove it")]) from error
-    for name in Settings.model_fields:
+    for name in Settings.model_fields.keys() - set(TABLES):
         if value := os.environ.get(f"NETDOJO_{name.upper()}"):
             values[name] = value
     try:
@@ -55,7 +63,7 @@ def load(file: Path) -> Settings:
 
 
 def save(file: Path, settings: Settings) -> None:
-    """Write the settings that differ from the defaults; what the file had besides them is not kept.
+    """Write the settings that differ from the defaults; comments that the file had are not kept.
 
     Raises:
         OSError: the file cannot be written; the old one stays.
@@ -63,8 +71,20 @@ def save(file: Path, settings: Settings) -> None:
     from labs.store import write_atomically
 
     changed = settings.model_dump(exclude_defaults=True)
-    lines = [
-        f"{name} = {str(value).lower() if isinstance(value, bool) else f'{value!r}'}" for name, value in changed.items()
-    ]
+    tables = [(name, changed.pop(name)) for name in TABLES if name in changed]
+    lines = [f"{name} = {_toml(value)}" for name, value in changed.items()]
+    for name, table in tables:
+        lines += ["", f"[{name}]", *(f"{json.dumps(key)} = {_toml(value)}" for key, value in table.items())]
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, "\n".join([*lines, ""]))
+
+
+def _toml(value: object) -> str:
+    """A value as TOML writes it: JSON's strings, numbers, truth values and lists are TOML's, too."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str | bool | int | float):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value)  # a date or a time

@@ -31,7 +31,7 @@ class Services:
         from tui.services import AppSettings
 
         known = _settings()
-        return AppSettings(known.theme, known.animation, known.watch)
+        return AppSettings(known.theme, known.animation, known.watch, known.backend)
 
     def remember(self, settings: AppSettings) -> None:
         """Keep changed settings for the next start."""
@@ -42,6 +42,7 @@ class Services:
         with explained("write", file):
             save(file, _settings().model_copy(update=asdict(settings)))
         _settings.cache_clear()
+        self._sessions.clear()  # a lab may run elsewhere now
 
     async def machine(self) -> Machine:
         """What can run here, as the app shows it; looks in a thread."""
@@ -66,24 +67,27 @@ class Services:
         """
         return find_lab(name)
 
-    def session(self, lab: Lab) -> LabSession:
-        """A lab with the backend that this user wants; the same session each time."""
+    def session(self, lab: Lab, on: str = "") -> LabSession:
+        """A lab with the backend that this user wants, or with that of this name; the same session each time."""
         from labs.session import LabSession
         from labs.store import cluster_folder, folders
 
-        if lab.id not in self._sessions:
+        known = self._sessions.get(lab.id)
+        if known is None or on not in {"", known.backend.name}:
             work = folders().data / "work" / lab.id
-            place = backend(self._backend, lab)
-            self._sessions[lab.id] = LabSession(lab, place, cluster_folder(lab.id), work, self.progress)
-        return self._sessions[lab.id]
+            place = backend(on or self._backend, lab)
+            known = LabSession(lab, place, cluster_folder(lab.id, place.name), work, self.progress)
+            self._sessions[lab.id] = known
+        return known
 
     def trial(self, lab: Lab, name: str) -> LabSession:
         """A session that does not count: a cluster of its own under this name, nothing recorded."""
         from labs.session import LabSession
         from labs.store import cluster_folder
 
-        folder = cluster_folder(name)
-        return LabSession(lab, backend(self._backend, lab), folder, folder / "work", name=name)
+        place = backend(self._backend, lab, name)
+        folder = cluster_folder(name, place.name)
+        return LabSession(lab, place, folder, folder / "work", name=name)
 
 
 def services(backend: str = "auto") -> Services:
@@ -91,26 +95,32 @@ def services(backend: str = "auto") -> Services:
     return Services(backend)
 
 
-def backend(wanted: str, lab: Lab | None = None) -> Backend:
-    """The backend for a lab: what was asked for, else the setting, else the sandbox.
+def backend(wanted: str, lab: Lab, name: str = "") -> Backend:
+    """The backend for a lab: what was asked for, else where it runs already, else the setting, else what suits it.
+
+    `name` is the cluster's, when it is not the lab's.
 
     Raises:
-        NotCapableError: the lab does not run there, or this netdojo has no such backend.
+        NotCapableError: the lab does not run there.
     """
-    from labs import registry
+    from labs import places, registry
 
-    name = wanted if wanted != "auto" else _settings().backend
-    name = "sandbox" if name == "auto" else name
-    if name not in registry.names():
+    chosen = places.choose(
+        lab.spec, wanted, _settings().backend, places.standing(name or lab.id), lambda one: _has(registry.load(one))
+    )
+    # What runs on real clusters runs on the user's own, as far as that has what the lab needs: its start says so.
+    if chosen not in lab.spec.backends and not (chosen == "kubeconfig" and "kind" in lab.spec.backends):
         raise NotCapableError(
-            f"the {name} backend is not part of this version of netdojo",
-            remedy=f"use --on {' or --on '.join(registry.names())}",
+            f"lab {lab.id} does not run on {chosen}", remedy=f"use --on {' or --on '.join(lab.spec.backends)}"
         )
-    if lab is not None and name not in lab.spec.backends:
-        raise NotCapableError(
-            f"lab {lab.id} does not run on {name}", remedy=f"use --on {' or --on '.join(lab.spec.backends)}"
-        )
-    return registry.load(name)
+    return registry.load(chosen)
+
+
+def _has(place: Backend) -> frozenset[str]:
+    try:
+        return place.can().has
+    except NotCapableError:
+        return frozenset()
 
 
 def find_lab(name: str) -> Lab:
@@ -146,12 +156,34 @@ def _sound(lab: Lab) -> Lab:
 
 
 def _machine() -> Machine:
+    """What runs labs here; whether kind could is seen from outside, without asking the engine anything."""
     from labs import registry
     from tui.services import Machine
 
     able = registry.load("sandbox").can()
     word = f"sandbox simulated ({able.dataplane})" if able.simulated else f"sandbox ready ({able.dataplane})"
-    return Machine(word, simulated=able.simulated)
+    lacks = _kind_lacks()
+    match _settings().backend:
+        case "kind":
+            return Machine(word, details=(f"labs run on kind: {lacks or 'ready'} (b changes it)",))
+        case "kubeconfig":
+            return Machine(word, details=("labs run on a cluster of yours (b changes it)",))
+        case _:
+            details = () if lacks else ("kind is ready, too: b makes it the place for all labs",)
+            return Machine(word, simulated=able.simulated, details=details)
+
+
+def _kind_lacks() -> str:
+    """Why no kind clusters can be made here, in a few words; empty when nothing speaks against it."""
+    import shutil
+
+    from labs.kind import endpoint, settings
+
+    refusal = endpoint.diagnose(endpoint.find())
+    if refusal is not None:
+        return refusal.reason
+    binary = settings.load().binary
+    return "" if shutil.which(binary) else f"the program {binary} is missing"
 
 
 @cache

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from grader.kube.model import Address, ContainerPort, Network, NetworkPolicy
 
 _NOWHERE = Origin()
+GROUP = "projectcalico.org"
+"""The API group of these kinds."""
 DEFAULT_TIER = "default"
 
 

@@ -10,7 +10,7 @@ import json
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from grader.calico.fields import read_expression, read_nets, read_order, read_ports, read_protocol
+from grader.calico.fields import WITH_PORTS, read_expression, read_nets, read_order, read_ports, read_protocol
 from grader.calico.model import (
     DEFAULT_TIER,
     CalicoPolicy,
@@ -40,6 +40,8 @@ NAMESPACED = frozenset({"NetworkPolicy", "StagedNetworkPolicy", "StagedKubernete
 _STORED_METADATA = "projectcalico.org/metadata"
 _TIER_LABEL = "projectcalico.org/tier"
 _RULES = frozenset({"types", "ingress", "egress"})
+BUILT_IN = {"kube-admin": (1_000, "Pass"), "default": (1_000_000, "Deny"), "kube-baseline": (10_000_000, "Pass")}
+"""Tiers that are always there, with the order and default action that they must have (`v3` API types, `tier.go`)."""
 _POLICY = _RULES | {"order", "tier", "selector", "serviceAccountSelector", "performanceHints"}
 _GLOBAL = _POLICY | {"namespaceSelector", "doNotTrack", "preDNAT", "applyOnForward"}
 _STAGED_ACTIONS = ("Set", "Delete", "Learn", "Ignore")
@@ -140,7 +142,7 @@ def _read_policy(read: _Read) -> CalicoPolicy:
 
 def _bare_name(name: str, manifest: Mapping[str, Any], tier: str) -> str:
     """The name without the prefix `default.` under which the cluster stores policies of that tier."""
-    stored = str(manifest.get("apiVersion", "")) == VERSIONS[1]
+    stored = manifest.get("apiVersion") == VERSIONS[1]
     return name.removeprefix(f"{DEFAULT_TIER}.") if stored and tier == DEFAULT_TIER else name
 
 
@@ -153,9 +155,15 @@ def _read_types(read: _Read) -> list[str]:
 
 
 def _staged_action(read: _Read) -> str:
+    """What is staged; what is to be deleted may say nothing else of itself (libcalico-go `validator/v3`)."""
     action = read.problems.text(read.spec.get("stagedAction"), "spec.stagedAction") or "Set"
     if action not in _STAGED_ACTIONS:
         read.problems.unsupported("spec.stagedAction", action, _STAGED_ACTIONS)
+    if action == "Delete":
+        for field, value in read.spec.items():
+            if value and field not in ("stagedAction", "tier"):
+                why = "spec fields, except tier, should all be zero-value if stagedAction is Delete"
+                read.problems.forbidden(f"spec.{field}", why)
     return action
 
 
@@ -193,6 +201,13 @@ def _read_tier(read: _Read) -> CalicoTier:
     if action not in ("", "Deny", "Pass"):
         read.problems.unsupported("spec.defaultAction", action, ("Deny", "Pass"))
     order = read_order(read.spec.get("order"), "spec.order", read.problems)
+    if read.name in BUILT_IN and not read.problems.lenient:
+        fixed, wanted = BUILT_IN[read.name]
+        if order != fixed:
+            read.problems.invalid("spec.order", read.spec.get("order"), f"{read.name} tier order must be {fixed}")
+        if (action or "Deny") != wanted:
+            why = f"The '{read.name}' tier must have default action '{wanted}'"
+            read.problems.invalid("spec.defaultAction", action or "Deny", why)
     return CalicoTier(read.name, order, action == "Pass", read.origin)
 
 
@@ -236,6 +251,8 @@ def _endpoint_ports(read: _Read) -> list[ContainerPort]:
         fields = read.problems.mapping(value, path)
         number = read.problems.port(fields.get("port"), f"{path}.port")
         protocol = read_protocol(fields.get("protocol"), f"{path}.protocol", read.problems)
+        if protocol not in WITH_PORTS:
+            read.problems.unsupported(f"{path}.protocol", fields.get("protocol"), WITH_PORTS)
         found.append(ContainerPort(number, protocol, read.problems.text(fields.get("name"), f"{path}.name")))
     return found
 

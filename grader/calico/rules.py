@@ -151,9 +151,13 @@ def _check(rule: CalicoRule, path: str, direction: str, problems: Problems) -> N
 
 
 def _check_ports(rule: CalicoRule, side: Entity, path: str, problems: Problems) -> None:
-    """Numbers need a protocol; names alone without one are TCP."""
+    """Ports need a protocol, names too (libcalico-go `validator/v3` and, for what is stored, `validator/v1`).
+
+    Felix alone would take a name without one for TCP (`calc/rule_scanner.go`): so it is meant where it was let in.
+    """
     ports = (*side.ports, *side.not_ports)
-    needing = ports if rule.protocol else [port for port in ports if not port.name]
+    named_alone = problems.lenient and not rule.protocol
+    needing = [port for port in ports if not port.name] if named_alone else ports
     if needing and rule.protocol not in WITH_PORTS:
         problems.invalid(
             f"{path}.protocol", rule.protocol or None, "rules that specify ports must set protocol to TCP, UDP or SCTP"

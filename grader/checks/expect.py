@@ -65,8 +65,8 @@ def combined(lab: Lab, matrix: Matrix, baseline: Mapping[CellKey, bool]) -> dict
     """
     wanted: dict[CellKey, Wanted] = {}
     for task in lab.spec.tasks:
-        for check in task.checks:
-            for key, asked in expect(lab, check.connectivity, matrix, baseline).items():
+        for connectivity in task.connectivity:
+            for key, asked in expect(lab, connectivity, matrix, baseline).items():
                 before = wanted.get(key)
                 if before and before.expectation is not asked.expectation:
                     raise _broken(lab, f"task {task.id} asks that {key} is {asked.expectation}; another check differs")

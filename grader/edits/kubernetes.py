@@ -147,15 +147,20 @@ def _ports(scene: Scene) -> tuple[PolicyPort, ...]:
 
 
 def _isolating(scene: Scene) -> list[NetworkPolicy]:
-    refs = {(ref.namespace, ref.name) for ref in scene.decision.isolating if ref.kind == KIND}
+    refs = {(ref.namespace, ref.name) for ref in scene.decision.isolating if _ours(ref)}
     found = [policy for policy in scene.world.objects.policies if (policy.namespace, policy.name) in refs]
     return sorted(found, key=lambda policy: len(_selected(scene, policy)))[:MOST_POLICIES]
+
+
+def _ours(ref: PolicyRef) -> bool:
+    """Tell Kubernetes' NetworkPolicy from Calico's."""
+    return ref.kind == KIND and not ref.group
 
 
 def _deciding(scene: Scene) -> NetworkPolicy | None:
     """The NetworkPolicy whose rule decided; None for another kind of policy, or none."""
     ref = scene.decision.policy
-    if ref is None or ref.kind != KIND or not scene.decision.rule:
+    if ref is None or not _ours(ref) or not scene.decision.rule:
         return None
     for policy in scene.world.objects.policies:
         place = (policy.origin.file, policy.origin.line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from grader.calico.model import GROUP, CalicoPolicy
 from grader.edits.step import Scene, Step
 from grader.kube.fields import PROTOCOLS
 from grader.kube.parse import read_objects
@@ -14,7 +15,6 @@ from grader.reachability.verdict import PolicyRef
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grader.calico.model import CalicoPolicy
     from grader.kube.cluster_model import ClusterPolicy
     from grader.kube.model import LabelSelector
 
@@ -61,7 +61,9 @@ def _called(scene: Scene, ref: PolicyRef | None) -> Iterator[Other]:
 
 
 def _ref(policy: Other) -> PolicyRef:
-    return PolicyRef(policy.kind, getattr(policy, "namespace", ""), policy.name, policy.origin.file, policy.origin.line)
+    group = GROUP if isinstance(policy, CalicoPolicy) else ""
+    namespace, origin = getattr(policy, "namespace", ""), policy.origin
+    return PolicyRef(policy.kind, namespace, policy.name, origin.file, origin.line, group)
 
 
 def _rules(scene: Scene, policy: Other) -> tuple[Any, ...]:
@@ -70,7 +72,7 @@ def _rules(scene: Scene, policy: Other) -> tuple[Any, ...]:
 
 def _before(scene: Scene, policy: Other, place: int, *, allow: bool) -> Iterator[Step]:
     """A rule for exactly this workload and port at a place; none where the peer has no name there."""
-    calico = hasattr(policy, "tier") and hasattr(policy, "staged")
+    calico = isinstance(policy, CalicoPolicy)
     rule = _calico_rule(scene, policy, allow=allow) if calico else _cluster_rule(scene, allow=allow)
     if rule is None:
         return

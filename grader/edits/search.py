@@ -61,9 +61,7 @@ class Edit:
             return "nothing else changes"
         example = ""
         if self.witness is not None:
-            flow = self.witness
-            port = "icmp" if flow.protocol == "ICMP" else f"{flow.port}/{flow.protocol}"
-            example = f", for example {flow.source} -> {flow.destination}:{port}"
+            example = f", for example {self.witness}"
         return " and ".join(parts) + example
 
 

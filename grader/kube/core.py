@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from grader.kube.fields import is_number
+from grader.kube.ingress import balancer_addresses
 from grader.kube.model import ContainerPort, EndpointSlice, Namespace, Node, Service, ServiceAccount, ServicePort
 from grader.kube.pods import read_address
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from grader.kube.fields import Problems
-    from grader.kube.model import Address, Origin
+    from grader.kube.model import Address, Network, Origin
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -50,6 +52,7 @@ def read_service(manifest: Mapping[str, Any], namespace: str, name: str, origin:
     addresses = [] if headless else [read_address(entry, "spec.clusterIPs", problems) for entry in listed]
     ports = problems.sequence(spec.get("ports"), "spec.ports")
     selector = problems.labels(spec.get("selector"), "spec.selector")
+    balancer = tuple(balancer_addresses(manifest, problems))
     return Service(
         namespace=namespace,
         name=name,
@@ -59,9 +62,11 @@ def read_service(manifest: Mapping[str, Any], namespace: str, name: str, origin:
         ports=tuple(_read_port(entry, f"spec.ports[{index}]", problems) for index, entry in enumerate(ports)),
         headless=headless,
         origin=origin,
-        outside=tuple(_outside_addresses(manifest, spec, problems)),
+        outside=(*_external_addresses(spec, problems), *balancer),
         internal_local=_is_local(spec, "internalTrafficPolicy", problems),
         external_local=_is_local(spec, "externalTrafficPolicy", problems),
+        balancer=balancer,
+        source_ranges=tuple(_source_ranges(spec, problems)),
     )
 
 
@@ -72,21 +77,20 @@ def _is_local(spec: Mapping[str, Any], field: str, problems: Problems) -> bool:
     return value == "Local"
 
 
-def _outside_addresses(manifest: Mapping[str, Any], spec: Mapping[str, Any], problems: Problems) -> Iterator[Address]:
-    listed = [
-        (f"spec.externalIPs[{index}]", entry)
-        for index, entry in enumerate(problems.sequence(spec.get("externalIPs"), "spec.externalIPs"))
-    ]
-    status = problems.mapping(manifest.get("status"), "status")
-    path = "status.loadBalancer"
-    balancer = problems.mapping(status.get("loadBalancer"), path)
-    for index, value in enumerate(problems.sequence(balancer.get("ingress"), f"{path}.ingress")):
-        fields = problems.mapping(value, f"{path}.ingress[{index}]")
-        listed.append((f"{path}.ingress[{index}].ip", fields.get("ip")))
-    for place, entry in listed:
-        address = read_address(entry, place, problems)
+def _external_addresses(spec: Mapping[str, Any], problems: Problems) -> Iterator[Address]:
+    for index, entry in enumerate(problems.sequence(spec.get("externalIPs"), "spec.externalIPs")):
+        address = read_address(entry, f"spec.externalIPs[{index}]", problems)
         if address is not None:
             yield address
+
+
+def _source_ranges(spec: Mapping[str, Any], problems: Problems) -> Iterator[Network]:
+    path = "spec.loadBalancerSourceRanges"
+    for index, entry in enumerate(problems.sequence(spec.get("loadBalancerSourceRanges"), path)):
+        try:
+            yield ip_network(str(entry).strip(), strict=False)
+        except ValueError:
+            problems.invalid(f"{path}[{index}]", entry, "must be a valid CIDR value, (e.g. 10.9.8.0/24)")
 
 
 def read_service_account(manifest: Mapping[str, Any], namespace: str, name: str, problems: Problems) -> ServiceAccount:

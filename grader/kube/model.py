@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Profile,
     )
     from grader.kube.cluster_model import ClusterPolicy
+    from grader.kube.http_model import Gateway, GatewayClass, Ingress, IngressClass, ReferenceGrant, Route
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -203,7 +204,7 @@ class Service:
     """A Service. `addresses` are its cluster IPs; none for headless.
 
     `outside` are external IPs and those of its load balancer. `internal_local` and `external_local` are its traffic
-    policies: true for Local.
+    policies: true for Local. `balancer` are those of the load balancer alone, open to `source_ranges`, or to all.
     """
 
     namespace: str
@@ -217,6 +218,8 @@ class Service:
     outside: tuple[Address, ...] = ()
     internal_local: bool = False
     external_local: bool = False
+    balancer: tuple[Address, ...] = ()
+    source_ranges: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +274,12 @@ class Objects:
     profiles: tuple[Profile, ...] = ()
     ip_pools: tuple[IPPool, ...] = ()
     felix: tuple[FelixConfiguration, ...] = ()
+    ingresses: tuple[Ingress, ...] = ()
+    ingress_classes: tuple[IngressClass, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    gateway_classes: tuple[GatewayClass, ...] = ()
+    routes: tuple[Route, ...] = ()
+    grants: tuple[ReferenceGrant, ...] = ()
 
     @property
     def is_calico(self) -> bool:

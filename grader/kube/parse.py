@@ -29,6 +29,10 @@ from grader.kube.cluster_policies import KINDS as CLUSTER_KINDS
 from grader.kube.cluster_policies import read_cluster_policy
 from grader.kube.core import NAME_LABEL, read_namespace, read_node, read_service, read_service_account, read_slice
 from grader.kube.fields import Known, Problems, quote
+from grader.kube.http import CLUSTER_WIDE as HTTP_CLUSTER_WIDE
+from grader.kube.http import NAMESPACED as HTTP_NAMESPACED
+from grader.kube.http import read_http
+from grader.kube.http_model import Gateway, GatewayClass, Ingress, IngressClass, ReferenceGrant, Route
 from grader.kube.model import (
     EndpointSlice,
     Namespace,
@@ -66,6 +70,8 @@ _READ = {
     *_WORKLOADS,
     *_CALICO,
     *CLUSTER_KINDS,
+    *HTTP_CLUSTER_WIDE,
+    *HTTP_NAMESPACED,
     "v1/Pod",
     "v1/Service",
     "v1/ServiceAccount",
@@ -177,6 +183,8 @@ class _Reading:
             self._keep(read_cluster_policy(kind, fields, name, origin, problems), kind)
         elif key in _CALICO and kind not in CALICO_NAMESPACED:
             self._keep(read_calico(kind, fields, "", name, origin, problems), kind)
+        elif key in HTTP_CLUSTER_WIDE:
+            self._keep(read_http(kind, fields, "", name, origin, problems), kind)
         else:
             metadata = problems.mapping(fields.get("metadata"), "metadata")
             namespace = self.default_namespace
@@ -202,6 +210,8 @@ class _Reading:
             self._keep(read_slice(fields, namespace, name, problems), kind, namespace)
         elif key in _CALICO:
             self._keep(read_calico(kind, fields, namespace, name, origin, problems), kind, namespace)
+        elif key in HTTP_NAMESPACED:
+            self._keep(read_http(kind, fields, namespace, name, origin, problems), kind, namespace)
         else:
             self.workloads[kind, namespace, name] = read_workload(fields, namespace, name, origin, problems, kind=kind)
 
@@ -232,6 +242,12 @@ class _Reading:
             profiles=self._kept(Profile),
             ip_pools=self._kept(IPPool),
             felix=self._kept(FelixConfiguration),
+            ingresses=self._kept(Ingress),
+            ingress_classes=self._kept(IngressClass),
+            gateways=self._kept(Gateway),
+            gateway_classes=self._kept(GatewayClass),
+            routes=self._kept(Route),
+            grants=self._kept(ReferenceGrant),
         )
 
     def _owned_pods(self) -> tuple[Pod, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from grader.calico.model import GROUP, CalicoPolicy
 from grader.lint.finding import Finding
 from grader.lint.scene import listed
 from grader.policy.compile import unenforced
@@ -13,7 +14,6 @@ from grader.reachability.verdict import PolicyRef
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from grader.calico.model import CalicoPolicy
     from grader.kube.cluster_model import ClusterPolicy
     from grader.kube.model import NetworkPolicy
     from grader.lint.scene import Scene
@@ -45,7 +45,9 @@ def apis(scene: Scene) -> Iterator[Finding]:
 
 
 def _ref(policy: NetworkPolicy | CalicoPolicy | ClusterPolicy, kind: str) -> PolicyRef:
-    return PolicyRef(kind, getattr(policy, "namespace", ""), policy.name, policy.origin.file, policy.origin.line)
+    group = GROUP if isinstance(policy, CalicoPolicy) else ""
+    namespace, origin = getattr(policy, "namespace", ""), policy.origin
+    return PolicyRef(kind, namespace, policy.name, origin.file, origin.line, group)
 
 
 Direction = tuple[str, bool, bool]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from grader.lint.finding import Finding
 from grader.lint.scene import listed
 from grader.policy.kubernetes import KIND
-from grader.policy.model import EGRESS, INGRESS, Effect, Selected
+from grader.policy.model import EGRESS, INGRESS, Effect
 from grader.reachability.portclasses import split
 from grader.reachability.tiers import ref
 
@@ -102,8 +102,8 @@ class _Asking:
 
 
 def _additive(policy: Policy) -> bool:
-    """Tell Kubernetes' NetworkPolicy from Calico's: that one selects by Calico's labels."""
-    return policy.kind == KIND and isinstance(policy.subject, Selected)
+    """Tell Kubernetes' NetworkPolicy from Calico's."""
+    return policy.kind == KIND and not policy.group
 
 
 def _duplicates(scene: Scene) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def _duplicates(scene: Scene) -> Iterator[Finding]:
     known: dict[tuple[object, ...], str] = {}
     # The one that was written first is the original.
     for direction, where, policy in sorted(scene.policies, key=lambda each: (each[1].file, each[1].line)):
-        key = (direction, policy.kind, policy.namespace, policy.subject, policy.rules)
+        key = (direction, policy.kind, policy.group, policy.namespace, policy.subject, policy.rules)
         first = known.setdefault(key, str(where))
         if first != str(where):
             yield Finding("ND006", where, f"it says the same as {first}", "delete one of them", direction)

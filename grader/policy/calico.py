@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grader.calico.labels import ACCOUNT, NAMESPACE, LabelViews, of_accounts, of_namespaces
+from grader.calico.model import GROUP
 from grader.calico.selectors import Compare, Everything, Negation, both
 from grader.policy.model import (
     BOTH_FAMILIES,
@@ -57,6 +58,7 @@ class CalicoCompiler:
             subject=Labelled(_subject(policy)),
             rules=self.rules(policy.ingress if direction == INGRESS else policy.egress, direction, policy.namespace),
             origin=policy.origin,
+            group=GROUP,
         )
 
     def rules(self, rules: Iterable[CalicoRule], direction: str, namespace: str = "") -> tuple[Rule, ...]:

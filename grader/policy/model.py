@@ -182,6 +182,8 @@ class Policy:
     origin: Origin = _NOWHERE
     superseded: bool = False
     """An API that implementations have given up: still evaluated, and said."""
+    group: str = ""
+    """The API group where it is Calico's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def same_endpoints(old: Objects, new: Objects) -> bool:
 def carried_over(old: Rulebook, new: Rulebook) -> Rulebook:
     """Return the new rulebook, its unchanged policies being the very objects of the old one."""
     known = {
-        (direction, tier.name, policy.kind, policy.namespace, policy.name): policy
+        (direction, tier.name, policy.kind, policy.group, policy.namespace, policy.name): policy
         for direction, tier in _tiers(old)
         for policy in tier.policies
     }
@@ -36,7 +36,7 @@ def carried_over(old: Rulebook, new: Rulebook) -> Rulebook:
     def kept(direction: str, tier: Tier) -> Tier:
         policies: list[Policy] = []
         for policy in tier.policies:
-            before = known.get((direction, tier.name, policy.kind, policy.namespace, policy.name))
+            before = known.get((direction, tier.name, policy.kind, policy.group, policy.namespace, policy.name))
             policies.append(before if before is not None and before == policy else policy)
         return replace(tier, policies=tuple(policies))
 

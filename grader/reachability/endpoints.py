@@ -18,7 +18,7 @@ from grader.policy.model import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from grader.kube.model import Address, ContainerPort, EndpointSlice, Node, Objects, Pod, Service
+    from grader.kube.model import Address, ContainerPort, EndpointSlice, Node, Objects, Pod, Service, ServicePort
 
 
 class Endpoints:
@@ -165,24 +165,43 @@ class Endpoints:
             pod for pod in self.pods.values() if pod.namespace == service.namespace and wanted <= pod.labels.items()
         )
 
+    def target_port(
+        self, service: Service, backend: Endpoint, port: int, protocol: str, *, by_node: bool = False
+    ) -> int | None:
+        """Return an endpoint's port behind a Service's; None where it has no such port, or the name is unknown.
+
+        A headless Service has no address of its own: clients reach the pod's own ports. `by_node`: it is the node's.
+        """
+        if service.headless and not by_node:
+            return port
+        for entry in service.ports:
+            if (entry.node_port if by_node else entry.port) == port and entry.protocol == protocol:
+                return self._target(service, entry, backend)
+        return None
+
+    def port_behind(self, service: Service, backend: Endpoint, port: int | str) -> int | None:
+        """Return an endpoint's TCP port behind a Service's, by number or name, for who addresses endpoints directly."""
+        for entry in service.ports:
+            if port in (entry.port, entry.name) and entry.protocol == "TCP":
+                return self._target(service, entry, backend)
+        return None
+
+    def _target(self, service: Service, entry: ServicePort, backend: Endpoint) -> int | None:
+        """Without a selector a slice's port of the same name is meant, whatever the target port (KEP-752)."""
+        if service.selector is None:
+            for each in self._slices.get((service.namespace, service.name), ()):
+                if set(each.addresses) & set(backend.addresses):
+                    for port in each.ports:
+                        if (port.name, port.protocol) == (entry.name, entry.protocol):
+                            return port.number or entry.port
+            return None
+        if isinstance(entry.target, int):
+            return entry.target
+        return min(backend.ports.get((entry.target, entry.protocol), ()), default=None)
+
     def _suggest(self, ref: str) -> str:
         close = get_close_matches(ref, [*self.pods, *self._others], n=3)
         return f"did you mean {', '.join(close)}?" if close else ""
-
-
-def target_port(service: Service, backend: Endpoint, port: int, protocol: str, *, by_node: bool = False) -> int | None:
-    """Return the pod's port behind a Service's port; None when the Service has no such port or the name is unknown.
-
-    A headless Service has no address of its own: clients reach the pod's own ports. `by_node`: it is the node's port.
-    """
-    if service.headless and not by_node:
-        return port
-    for entry in service.ports:
-        if (entry.node_port if by_node else entry.port) == port and entry.protocol == protocol:
-            if isinstance(entry.target, int):
-                return entry.target
-            return min(backend.ports.get((entry.target, protocol), ()), default=None)
-    return None
 
 
 def host_endpoints(objects: Objects, views: LabelViews) -> Iterator[Endpoint]:

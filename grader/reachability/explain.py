@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from grader.kube.model import Service
     from grader.policy.model import Endpoint, Rule, Rulebook
     from grader.reachability.packet import Packet
-    from grader.reachability.verdict import Decision, Flow, NearMiss, PolicyRef
+    from grader.reachability.verdict import Decision, Flow, NearMiss, PolicyRef, RuleLine
 
 
-def explain_packet(book: Rulebook, flow: Flow, packet: Packet, before: tuple[str, ...] = ()) -> Explanation:
+def explain_packet(
+    book: Rulebook, flow: Flow, packet: Packet, before: tuple[str, ...] = (), rule_line: RuleLine | None = None
+) -> Explanation:
     """Return the explanation of one packet; `before` are the hops on the way to it (name, Service, endpoint)."""
     egress = decide(book, EGRESS, packet)
     ingress = decide(book, INGRESS, packet)
@@ -28,7 +30,7 @@ def explain_packet(book: Rulebook, flow: Flow, packet: Packet, before: tuple[str
     for decision in (egress, ingress):
         seen = packet.seen(decision.direction)
         subject, _ = seen.ends(decision.direction)
-        hops.append(f"{decision.direction} of {subject.ref}: {_sentence(decision)}")
+        hops.append(f"{decision.direction} of {subject.ref}: {_sentence(decision, rule_line)}")
         hops += (f"  {passed}" for passed in decision.passed)
         hops += _details(book, decision, seen)
         if not decision.allowed and decision.isolating:
@@ -50,11 +52,16 @@ def service_hops(service: Service, packet: Packet, flow: Flow, backends: int) ->
     return (f"{name}{address} port {flow.port} leads to {where}{choice}; policies see the pod's port",)
 
 
-def _sentence(decision: Decision) -> str:
+def _sentence(decision: Decision, rule_line: RuleLine | None) -> str:
     words = {Action.ALLOW: "allowed", Action.DENY: "dropped", Action.OPEN: "left open by the specification"}
     policy = decision.policy
     alone = policy is not None and (decision.rule > 0 or decision.isolating == (policy,))
-    place = f" [{policy.file}:{policy.line}]" if policy is not None and policy.file and alone else ""
+    place = ""
+    if policy is not None and policy.file and alone:
+        line = policy.line
+        if decision.rule and rule_line is not None:
+            line = rule_line(policy, decision.direction, decision.rule)
+        place = f" [{policy.file}:{line}]"
     return f"{words[decision.action]}: {decision.reason}{place}"
 
 

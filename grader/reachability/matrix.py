@@ -1,23 +1,28 @@
 """A matrix of some sources and some destinations with their ports, cell by cell.
 
-It is read from all pairs by classes (`allpairs`). Whatever those do not know (Services, hosts outside, host endpoints,
-ICMP) is judged flow by flow.
+It is read from all pairs by classes (`allpairs`): a Service's column from those of the endpoints behind it, a request's
+from that of the proxy. Whatever classes do not know (traffic policies, node ports, hosts outside, host endpoints, ICMP)
+is judged flow by flow.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from grader.kube.fields import PROTOCOLS
 from grader.reachability.bits import members
 from grader.reachability.classes import OUTSIDE
+from grader.reachability.requests import is_url
 from grader.reachability.verdict import Action, Flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from grader.kube.model import Address
+    from grader.reachability.leads import Lead
     from grader.reachability.world import World
 
 
@@ -89,10 +94,14 @@ class _View:
         self._on_node: dict[str, int] = {}
         self._at_address: dict[Address, int] = {}
         self._known = 0
+        self._everyone = (1 << len(sources)) - 1
+        self._ranges: list[tuple[int, int, int]] | None = None
         for row, source in enumerate(sources):
             ref = world.endpoints.canonical(source)
             endpoint = world.endpoints.find(ref)
             place = self._place.get(ref)
+            if place is None and ref.startswith("ip:"):
+                place = self._outside(ref)
             if place is None:
                 continue
             self._known |= 1 << row
@@ -105,17 +114,37 @@ class _View:
                     self._at_address[address] = self._at_address.get(address, 0) | 1 << row
         self._spread: dict[int, int] = {}
 
+    def _outside(self, ref: str) -> int | None:
+        """The class of an address outside: the ranges of those classes are asked one after another."""
+        address = ip_address(ref[3:])
+        if address.version != self._family:
+            return None
+        if self._ranges is None:
+            found = (
+                (ip_network(net), i)
+                for i, each in enumerate(self._reach.classes)
+                if each.kind == OUTSIDE and each.sample.ref.startswith("ip:")
+                for net in each.members
+            )
+            self._ranges = sorted((int(net[0]), int(net[-1]), place) for net, place in found)
+        at = bisect_right(self._ranges, int(address), key=lambda each: each[0]) - 1
+        if at < 0 or self._ranges[at][1] < int(address):
+            return None
+        return self._ranges[at][2]
+
     def column(self, column: Column) -> tuple[int, int]:
         """Return the rows that reach a column, and those that are left open."""
         endpoints = self._world.endpoints
         ref = endpoints.canonical(column.destination)
         place = self._place.get(ref)
-        if (
-            place is None
-            or column.protocol not in PROTOCOLS
-            or endpoints.service_at(ref, column.port, column.protocol) is not None
-        ):
-            return self._by_flows(column, (1 << len(self._sources)) - 1)
+        if column.protocol not in PROTOCOLS:
+            return self._by_flows(column, self._everyone)
+        if is_url(ref):
+            return self._request(column)
+        if ref.startswith("service:") and column.destination == ref:
+            return self._service(column)
+        if place is None or endpoints.service_at(ref, column.port, column.protocol) is not None:
+            return self._by_flows(column, self._everyone)
         port = self._reach.ports.at(column.port, column.protocol)
         part = next(part for part in self._reach.into[place] if part.ports & port)
         allowed, left_open = self._expanded(part.allowed), self._expanded(part.left_open)
@@ -128,8 +157,61 @@ class _View:
             allowed |= near & self._expanded(part.let_out)
             left_open = left_open & ~near | self._expanded(part.leaving) & near
         own = self._own.get(ref, 0)
-        others = self._by_flows(column, ((1 << len(self._sources)) - 1) & ~self._known)
+        others = self._by_flows(column, self._everyone & ~self._known)
         return allowed | own | others[0], left_open & ~own | others[1]
+
+    def _service(self, column: Column) -> tuple[int, int]:
+        """A Service is as open as every endpoint behind it; who is one of them is asked apart."""
+        world = self._world
+        service = world.endpoints.service(column.destination)
+        backends = world.endpoints.backends(service)
+        if service.internal_local or any(each.ref not in self._place for each in backends):
+            return self._by_flows(column, self._everyone)
+        ports = (world.endpoints.target_port(service, each, column.port, column.protocol) for each in backends)
+        ends = [
+            Column(each.ref, port, column.protocol)
+            for each, port in zip(backends, ports, strict=True)
+            if port is not None and (each.selectable or each.host_network or each.address(self._family) is not None)
+        ]
+        if not ends:
+            return 0, 0
+        own = 0
+        for end in ends:
+            own |= self._own.get(end.destination, 0)
+        allowed, left_open = first_closed([self.column(end) for end in ends], self._everyone)
+        again = self._by_flows(column, own)
+        return allowed & ~own | again[0], left_open & ~own | again[1]
+
+    def _request(self, column: Column) -> tuple[int, int]:
+        """What the proxy may send on is as open as the proxy."""
+        requests = self._world.requests
+        found = []
+        for leads in requests.leads(column.destination):
+            ways: list[tuple[int, int]] = []
+            for lead in leads:
+                if not lead.proxy.pods:
+                    return self._by_flows(column, self._everyone)
+                ways.append(self._way(column, lead))
+            found.append(settled(ways, final=leads[-1].ends))
+        return first_closed(found, self._everyone) if found else (0, 0)
+
+    def _way(self, column: Column, lead: Lead) -> tuple[int, int]:
+        requests = self._world.requests
+        pod = lead.proxy.pods[0]
+        way = requests.judged(Flow(pod.ref, column.destination, column.port, column.protocol, self._family), lead)
+        if not way.second:
+            return 0, 0
+        doors = [Column(each.ref, requests.door(each, column.destination)) for each in lead.proxy.pods]
+        onwards = [self._world.judge(way.verdict.flow, packet) for packet in way.second]
+        behind = [(self._everyone * each.allowed, self._everyone * (each.action is Action.OPEN)) for each in onwards]
+        # What is shown of a request that passes is its last connection.
+        before, after = (
+            first_closed([self.column(door) for door in doors], self._everyone),
+            first_closed(behind, self._everyone),
+        )
+        allowed = before[0] & after[0]
+        last = self._everyone * (onwards[-1].action is Action.OPEN)
+        return allowed, before[1] & ~before[0] | after[1] & before[0] & ~after[0] | last & allowed
 
     def _expanded(self, classes: int) -> int:
         """The rows of a set of classes."""
@@ -152,3 +234,27 @@ class _View:
             allowed |= verdict.allowed << row
             left_open |= (verdict.action is Action.OPEN) << row
         return allowed, left_open
+
+
+Rows = tuple[int, int]
+"""Sources that get there, and those of which the specification leaves it open."""
+
+
+def first_closed(columns: Sequence[Rows], everyone: int) -> Rows:
+    """Return columns that all must be open as one: of each row the first that is closed counts, else the first."""
+    allowed, left_open = everyone, columns[0][1]
+    for opened, doubt in columns:
+        denied = allowed & ~opened
+        left_open = left_open & ~denied | doubt & denied
+        allowed &= opened
+    return allowed, left_open
+
+
+def settled(ways: Sequence[Rows], *, final: bool) -> Rows:
+    """Return the ways of a request as one: the last, if it is every request's; else the first that lets a row pass."""
+    allowed, left_open = ways[-1] if final else (0, 0)
+    for opened, doubt in ways:
+        more = opened & ~allowed
+        left_open = left_open & ~more | doubt & more
+        allowed |= more
+    return allowed, left_open

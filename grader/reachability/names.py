@@ -4,6 +4,8 @@ shop/web-7d9f-x2     a pod, or every pod of the workload shop/web
 web, web.shop        a workload or pod, or else a Service, by name; the namespace may be left out where it is clear
 service:shop/web     a Service          node:node-1    a node
 host:bastion         an outside host    ip:10.0.0.1    an address (a bare address means the same)
+outside              an outside host that only rules for every address mean
+https://shop.example/cart                a request by host and path, through what Ingresses and routes serve it
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from typing import TYPE_CHECKING
 from content.errors import UsageError
 from grader.kube.fields import PROTOCOLS
 from grader.reachability.matrix import Column
+from grader.reachability.requests import is_url, parse_request
 
 if TYPE_CHECKING:
     from grader.reachability.world import World
 
+OUTSIDE_NAME = "outside"
 _PREFIXES = ("ip:", "node:", "host:")
 _PORT = re.compile(r"(?P<name>.*?):(?P<port>[0-9]{1,6}|icmp)(?:/(?P<protocol>[A-Za-z]+))?\Z")
 
@@ -38,8 +42,11 @@ def parse_target(text: str) -> Target:
     """Split `DST[:PORT[/PROTO]]`; an IPv6 address with a port stands in brackets.
 
     Raises:
-        UsageError: a port or protocol that is none.
+        UsageError: a port or protocol that is none, or no address of a request.
     """
+    if is_url(text):
+        request = parse_request(text)
+        return Target(str(request), request.port)
     bare = text.removeprefix("ip:")
     if bare.startswith("["):
         address, _, rest = bare[1:].partition("]")
@@ -71,8 +78,22 @@ def resolve(world: World, text: str) -> tuple[str, ...]:
         return (world.endpoints.canonical(text),)
     if text.startswith("service:"):
         return (_service(world, text.removeprefix("service:")),)
+    if is_url(text):
+        return (str(parse_request(text)),)
     if _is_address(text):
         return (world.endpoints.canonical(f"ip:{text}"),)
+    found = _pods(world, text)
+    if len(found) > 1:
+        choices = ", ".join(f"{name}.{namespace}" for namespace, name in sorted(found))
+        raise UsageError(f"{text} could be any of {choices}", remedy="add the namespace")
+    if found:
+        return tuple(next(iter(found.values())))
+    outside = text == OUTSIDE_NAME and not any(each.name == text for each in world.endpoints.services.values())
+    return (f"host:{text}",) if outside else (_service(world, text),)
+
+
+def _pods(world: World, text: str) -> dict[tuple[str, str], list[str]]:
+    """Pods by the namespace and name of what is called so."""
     found: dict[tuple[str, str], list[str]] = {}
     for namespace, name in _readings(text):
         for pod in world.objects.pods:
@@ -80,12 +101,7 @@ def resolve(world: World, text: str) -> tuple[str, ...]:
                 found.setdefault((pod.namespace, name), []).append(pod.ref)
         if found:
             break
-    if len(found) > 1:
-        choices = ", ".join(f"{name}.{namespace}" for namespace, name in sorted(found))
-        raise UsageError(f"{text} could be any of {choices}", remedy="add the namespace")
-    if not found:
-        return (_service(world, text),)
-    return tuple(next(iter(found.values())))
+    return found
 
 
 def columns(world: World, target: Target) -> tuple[Column, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from grader.policy.compile import FAIL_SAFE_TIER
+from grader.policy.model import EGRESS, Effect, Hosts, Policy, Tier
 from grader.reachability.classes import HOST_NETWORK, POD
 from grader.reachability.gates import crossed
 from grader.reachability.portclasses import split
@@ -13,7 +16,7 @@ from grader.reachability.universe import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from grader.policy.model import Endpoint, Rulebook, Tier
+    from grader.policy.model import Endpoint, Rulebook
     from grader.reachability.bits import Bits
     from grader.reachability.universe import Universe
 
@@ -59,7 +62,7 @@ class _Hosts:
         for place, one in enumerate(self._universe.classes):
             door = self._gate(one.sample) if one.kind == POD else None
             if door is not None and door.ref in self._places:
-                found[place] = self._both(found[place], self._door(door))
+                found[place] = self._combined(found[place], self._door(door), _both)
         return found
 
     def _door(self, door: Endpoint) -> tuple[Outcome, ...]:
@@ -68,9 +71,12 @@ class _Hosts:
         if found is None:
             chains = self._book.host(self._direction)
             free = self._peers(lambda peer: crossed(door, peer) is None)
-            found = (Outcome(self._universe.ports.everything, self._universe.everyone),)
-            for tiers in (chains.untracked, chains.before_nat, chains.forwarded):
-                found = self._both(found, self._outcomes(self._selecting(tiers), door.ref))
+            found = self._outcomes(self._selecting(chains.forwarded), door.ref)
+            if self._direction != EGRESS:
+                early = (*chains.untracked, *chains.before_nat)
+                accepted = self._outcomes(self._selecting(_explicit(early)), door.ref)
+                found = self._combined(accepted, found, _either)
+                found = self._combined(self._outcomes(self._selecting(early), door.ref), found, _both)
             found = self._doors[door.ref] = self._with(found, free)
         return found
 
@@ -91,16 +97,42 @@ class _Hosts:
             for each in outcomes
         )
 
-    def _both(self, first: tuple[Outcome, ...], second: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
-        """What passes both."""
+    def _combined(
+        self, first: tuple[Outcome, ...], second: tuple[Outcome, ...], how: Callable[[Outcome, Outcome], Outcome]
+    ) -> tuple[Outcome, ...]:
+        """Two sets of outcomes as one, for the ports at which neither changes."""
         found = []
         for part in split(self._universe.ports.everything, [each.ports for each in (*first, *second)]):
             one, other = (next(o for o in outcomes if o.ports & part) for outcomes in (first, second))
-            allowed = one.allowed & other.allowed
-            found.append(
-                Outcome(part, allowed, one.left_open | other.left_open, allowed & (one.conditional | other.conditional))
-            )
+            found.append(replace(how(one, other), ports=part))
         return tuple(found)
+
+
+def _both(one: Outcome, other: Outcome) -> Outcome:
+    """What passes both."""
+    allowed = one.allowed & other.allowed
+    return Outcome(0, allowed, one.left_open | other.left_open, allowed & (one.conditional | other.conditional))
+
+
+def _either(one: Outcome, other: Outcome) -> Outcome:
+    """What passes one of them; where both stand on a condition, on one of those."""
+    sure = one.allowed & ~one.conditional | other.allowed & ~other.conditional
+    return Outcome(0, one.allowed | other.allowed, conditional=(one.conditional | other.conditional) & ~sure)
+
+
+def _explicit(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
+    """The same tiers, opening only what a policy of them allows: no fail-safe port, and nothing that passes them."""
+    found = []
+    for tier in tiers:
+        if tier.name == FAIL_SAFE_TIER:
+            closed = (
+                replace(policy, rules=tuple(replace(rule, effect=Effect.DENY) for rule in policy.rules))
+                for policy in tier.policies
+            )
+            found.append(replace(tier, policies=tuple(closed)))
+        else:
+            found.append(tier)
+    return (*found, Tier("", (Policy("", "", "", Hosts()),), Effect.DENY))
 
 
 def _share_node(host: Endpoint, endpoint: Endpoint) -> bool:

@@ -102,4 +102,4 @@ def matching_rules(
 
 def ref(policy: Policy) -> PolicyRef:
     """Name a policy the way people do, with its place in a file."""
-    return PolicyRef(policy.kind, policy.namespace, policy.name, policy.origin.file, policy.origin.line)
+    return PolicyRef(policy.kind, policy.namespace, policy.name, policy.origin.file, policy.origin.line, policy.group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,12 @@ class Flow:
     source_port: int | None = None
     icmp: tuple[int, int] | None = None
 
+    def __str__(self) -> str:
+        """As people write it: the address of a request has its port in it."""
+        port = "icmp" if self.protocol == "ICMP" else f"{self.port}/{self.protocol}"
+        request = self.destination.startswith(("http://", "https://"))
+        return f"{self.source} -> {self.destination}" + ("" if request else f":{port}")
+
 
 class Action(StrEnum):
     """What a direction decides."""
@@ -36,16 +43,25 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRef:
-    """A policy as people name it. `file` and `line` are empty for a live cluster."""
+    """A policy as people name it. `file` and `line` are empty for a live cluster.
+
+    `group` is the API group where it is Calico's: its NetworkPolicy is another kind than Kubernetes'.
+    """
 
     kind: str
     namespace: str
     name: str
     file: str = ""
     line: int = 0
+    group: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        kind = f"Calico {self.kind}" if self.group and self.kind == "NetworkPolicy" else self.kind
+        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+
+
+RuleLine = Callable[[PolicyRef, str, int], int]
+"""The line of a policy's rule of a direction, by number; that of the policy itself where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +146,6 @@ class Explanation:
     def lines(self) -> tuple[str, ...]:
         """Short sentences, at most about 100 characters each; the first is the verdict."""
         word = {"allow": "open", "deny": "dropped"}.get(self.verdict.action, str(self.verdict.action))
-        flow = self.verdict.flow
-        port = "icmp" if flow.protocol == "ICMP" else f"{flow.port}/{flow.protocol}"
-        head = f"{flow.source} -> {flow.destination}:{port}  {word}"
+        head = f"{self.verdict.flow}  {word}"
         misses = tuple(f"near miss: {m.policy} {m.direction} rule {m.rule}: {m.missed}" for m in self.near_misses)
         return (head, *self.hops, *misses)

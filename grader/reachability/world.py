@@ -12,12 +12,14 @@ from grader.reachability.alike import alone, crowds
 from grader.reachability.allpairs import all_ports
 from grader.reachability.changes import carried_over, same_endpoints
 from grader.reachability.classes import reads_of
-from grader.reachability.endpoints import Endpoints, target_port
+from grader.reachability.endpoints import Endpoints
 from grader.reachability.explain import explain_packet, service_hops
 from grader.reachability.gates import gate_in, gate_out
 from grader.reachability.judge import decide
 from grader.reachability.matrix import all_pairs, declared_columns
 from grader.reachability.packet import Packet
+from grader.reachability.requests import is_url
+from grader.reachability.routed import Requests
 from grader.reachability.routes import behind, why_none
 from grader.reachability.verdict import Action, Decision, Explanation, Flow, Verdict
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from grader.reachability.classes import Reads
     from grader.reachability.matrix import Column, Matrix
     from grader.reachability.universe import Universe
+    from grader.reachability.verdict import RuleLine
 
 
 class World:
@@ -41,6 +44,7 @@ class World:
         hosts: addresses of outside hosts, by the name in `host:NAME`; a host without an address is matched only by
             rules for every address.
         before: a world of an earlier snapshot; what did not change is taken from it (see `changed`).
+        rule_line: says where rules stand in their files; explanations name the policy's line without it.
     """
 
     def __init__(
@@ -49,10 +53,13 @@ class World:
         *,
         hosts: Mapping[str, Iterable[Address]] | None = None,
         before: World | None = None,
+        rule_line: RuleLine | None = None,
     ) -> None:
         self.objects = objects
+        self.rule_line = rule_line
         self._hosts = hosts or {}
         self._endpoints: Endpoints | None = None
+        self.requests = Requests(self)
         self.book = compile_rulebook(objects)
         self._reach: dict[int, Reach] = {}
         self._universes: dict[int, Universe] = {}
@@ -71,7 +78,7 @@ class World:
 
     def changed(self, objects: Objects) -> World:
         """Return the world of a later snapshot: of one where only policies changed, only what those touch is new."""
-        return World(objects, hosts=self._hosts, before=self)
+        return World(objects, hosts=self._hosts, before=self, rule_line=self.rule_line)
 
     def universes(self) -> dict[int, Universe]:
         """Return what is known of endpoints and policies, by IP family."""
@@ -87,11 +94,14 @@ class World:
         """Return what both directions decide.
 
         A flow to a Service is judged at the pods behind it, after translation; of several pods a denied one is shown.
+        One to an address of requests (`https://…`) is judged on both connections (see `routed`).
 
         Raises:
             content.errors.UsageError: an endpoint of the flow does not exist.
         """
-        verdicts = [self._judge(flow, packet) for packet in self.packets(flow)]
+        if is_url(flow.destination):
+            return self.requests.verdict(flow)
+        verdicts = [self.judge(flow, packet) for packet in self.packets(flow)]
         if not verdicts:
             return self._nowhere(flow)
         return next((verdict for verdict in verdicts if not verdict.allowed), verdicts[0])
@@ -106,11 +116,13 @@ class World:
         Raises:
             content.errors.UsageError: an endpoint of the flow does not exist.
         """
+        if is_url(flow.destination):
+            return self.requests.explain(flow)
         packets = self.packets(flow)
         if not packets:
             verdict = self._nowhere(flow)
             return Explanation(verdict, (verdict.egress.reason,))
-        denied = (packet for packet in packets if not self._judge(flow, packet).allowed)
+        denied = (packet for packet in packets if not self.judge(flow, packet).allowed)
         packet = next(denied, packets[0])
         destination = self.endpoints.canonical(flow.destination)
         before: tuple[str, ...] = ()
@@ -118,7 +130,7 @@ class World:
             before = service_hops(service, packet, replace(flow, destination=destination), len(packets))
         elif destination != flow.destination:
             before = (f"{flow.destination} is the address of {destination}",)
-        return explain_packet(self.book, flow, packet, before)
+        return explain_packet(self.book, flow, packet, before, self.rule_line)
 
     def matrix(
         self,
@@ -156,6 +168,8 @@ class World:
 
     def packets(self, flow: Flow) -> tuple[Packet, ...]:
         """Return the packet that a flow sends, one for each pod behind a Service; none when a Service has no way on."""
+        if is_url(flow.destination):
+            return self.requests.packets(flow)
         source = self.endpoints.find(flow.source)
         destination = self.endpoints.canonical(flow.destination)
         service = self.endpoints.service_at(destination, flow.port, flow.protocol)
@@ -168,7 +182,7 @@ class World:
         node = None if destination.startswith("service:") else self.endpoints.find(flow.destination)
         packets = []
         for backend in behind(self.endpoints, service, flow, source, node):
-            port = target_port(service, backend, flow.port, flow.protocol, by_node=node is not None)
+            port = self.endpoints.target_port(service, backend, flow.port, flow.protocol, by_node=node is not None)
             if port is not None:
                 packet = replace(first, destination=backend, port=port, hairpin=backend.ref == source.ref)
                 packets.append(self._gated(_through(packet, node, flow.port) if node is not None else packet))
@@ -180,7 +194,12 @@ class World:
             return packet
         return replace(packet, leaving=gate_out(self.endpoints, packet), entering=gate_in(self.endpoints, packet))
 
-    def _judge(self, flow: Flow, packet: Packet) -> Verdict:
+    def packet(self, source: Endpoint, destination: Endpoint, port: int, family: int) -> Packet:
+        """Return the packet of a TCP connection between two endpoints, without any translation."""
+        return self._gated(Packet(source, destination, port, "TCP", family, hairpin=source.ref == destination.ref))
+
+    def judge(self, flow: Flow, packet: Packet) -> Verdict:
+        """Return what both directions decide about one packet of a flow."""
         return Verdict(flow, decide(self.book, EGRESS, packet), decide(self.book, INGRESS, packet))
 
     def _nowhere(self, flow: Flow) -> Verdict:
@@ -196,8 +215,8 @@ class World:
             lacks = f"no endpoints for {port}" if known else f"no {port}"
             reason = f"Service {service.namespace}/{service.name} has {lacks}"
             node = None if destination.startswith("service:") else self.endpoints.find(destination)
-            if local := why_none(service, flow, self.endpoints.find(flow.source), node):
-                reason += f": {local}"
+            if why := why_none(self.endpoints, service, flow, self.endpoints.find(flow.source), node):
+                reason += f": {why}"
         return Verdict(
             flow, Decision(EGRESS, Action.DENY, reason=reason), Decision(INGRESS, Action.DENY, reason=reason)
         )

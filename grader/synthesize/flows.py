@@ -16,7 +16,6 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from content.errors import BrokenContentError, Defect, UsageError
-from grader.reachability.endpoints import target_port
 from grader.reachability.names import parse_target, resolve
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def _behind(ref: str, port: int | None, protocol: str, world: World) -> Iterator
     found: dict[tuple[int, str], list[str]] = {}
     for number, name in wanted:
         for backend in world.endpoints.backends(service):
-            real = target_port(service, backend, number, name)
+            real = world.endpoints.target_port(service, backend, number, name)
             if real is not None:
                 found.setdefault((real, name), []).append(backend.ref)
     if not found:

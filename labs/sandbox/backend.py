@@ -112,13 +112,13 @@ class SandboxBackend:
         status = await client.ask(door, "status")
         return client.SandboxCluster(door, wire.unpack_capabilities(status["capabilities"]))
 
-    async def stop(self, name: str, folder: Path) -> None:
+    async def stop(self, name: str, folder: Path, *, delete: bool = False) -> None:
         """Remove it; nothing there is fine.
 
         Raises:
             InfrastructureError: it could not be ended.
         """
-        del name
+        del name, delete
         if not folder.parent.is_dir():
             return
         async with _locked(folder, lambda _: None):

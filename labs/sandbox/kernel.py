@@ -86,6 +86,7 @@ class KernelRuntime:
             families=self._families,
             protocols=("TCP", "UDP", "ICMP", "SCTP"),
             has=frozenset(has),
+            hosts=self._host_addresses(),
         )
 
     def add_node(self, node: NodeSpec) -> None:
@@ -159,10 +160,13 @@ class KernelRuntime:
         servers_of_dns = [pod.servers for pod in self._pods.values() if pod.servers.serves_dns]
         if not servers_of_dns:
             return
-        hosts = {m.name: tuple(str(a) for a in m.addresses) for m in self._fabric.machines.values() if not m.is_node}
-        names = records.build(self._manifests, hosts)
+        names = records.build(self._manifests, self._host_addresses())
         for each in servers_of_dns:
             each.publish(names)
+
+    def _host_addresses(self) -> dict[str, tuple[str, ...]]:
+        machines = self._fabric.machines.values()
+        return {each.name: tuple(str(a) for a in each.addresses) for each in machines if not each.is_node}
 
     def allowed_until_programmed(self) -> bool:
         """See `Runtime`."""

@@ -95,6 +95,7 @@ def unpack_capabilities(packed: dict[str, Any]) -> Capabilities:
         families=tuple(packed["families"]),
         protocols=tuple(packed["protocols"]),
         has=frozenset(packed["has"]),
+        hosts={name: tuple(addresses) for name, addresses in packed["hosts"].items()},
     )
 
 

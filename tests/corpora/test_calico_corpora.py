@@ -37,8 +37,12 @@ NAMED_PORTS_WITHOUT_A_PROTOCOL = {
 }
 """Two cells each expect UDP to pass a rule with a named port and no protocol.
 
-The recorded programs hold sets of (address, protocol, port); written as a rule that names no protocol they mean less:
-felix' `calc/rule_scanner.go` (`ruleToParsedRule`) starts from TCP and changes that only where the rule has a protocol.
+The recorded programs hold sets of (address, protocol, port), which no policy can say without naming the protocol. As
+written here, Calico takes such a rule nowhere: its API refuses it (libcalico-go `validator/v3/validator.go`,
+`validateRule`: ports without a protocol, names too), and one that got into the storage all the same makes felix treat
+the whole policy as missing (`calc/validation_filter.go` with `validator/v1/validator.go`, `validateBackendRule`). Were
+it taken, it would mean TCP: `calc/rule_scanner.go` (`ruleToParsedRule`) starts from `ProtocolTCP` for named ports and
+changes that only where the rule has a protocol. UDP passes in none of the three.
 """
 
 

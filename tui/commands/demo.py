@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tui.commands.options import done, narrate, output_option, perform
+from tui.commands.options import done, narrate, on_option, output_option, perform
 from tui.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ LAB = "first-policy"
 
 
 @click.command()
+@on_option
 @output_option
-def demo(output: str) -> int:
+def demo(backend: str, output: str) -> int:
     """Start a lab, show the matrix, apply the solution, show what changed and why, grade, clean up."""
     import json
     import os
@@ -30,7 +31,7 @@ def demo(output: str) -> int:
 
     from tui import wiring
 
-    services = wiring.services()
+    services = wiring.services(backend)
     began = time.monotonic()
 
     def say(text: str = "") -> None:

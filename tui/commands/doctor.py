@@ -21,11 +21,12 @@ def doctor(output: str) -> None:
     """
     from dataclasses import asdict
 
-    from labs.doctor import Finding, examine
+    from labs.doctor import Finding, examine, examine_kind
     from tui.exits import ExitCode
     from tui.output.terminal import paint, terminal_width, wants_color, wrap
 
-    examined = examine()
+    kind = examine_kind()
+    examined = (*examine(), *kind)
     missing = {each.what for each in examined if each.finding is Finding.MISSING}
     if output == "json":
         import json
@@ -33,7 +34,10 @@ def doctor(output: str) -> None:
         click.echo(json.dumps({"version": 1, "examined": [asdict(each) for each in examined]}, indent=2))
     else:
         width, color = terminal_width(), wants_color()
-        for each in examined:
+        # Of kind's needs the answer, and what is not as it should be; a lack is in the answer already.
+        lack = next((each for each in kind[1:] if each.finding is Finding.MISSING), None)
+        quiet = {each.what for each in kind[1:] if each.finding is Finding.FINE or each is lack}
+        for each in (each for each in examined if each.what not in quiet):
             first, *more = wrap(each.detail, width, " " * _COLUMN)
             word = paint(f"{each.finding:8}", _STYLES[each.finding], color=color)
             click.echo(f"{word} {each.what:{_COLUMN - 10}} {first.strip()}")

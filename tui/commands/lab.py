@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.commands.consent import let_ask, yes_option
 from tui.commands.options import done, narrate, on_option, output_option, perform, report_option
+from tui.commands.prepare import prepare
 from tui.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def lab() -> None:
     """
 
 
+lab.add_command(prepare)
 lab_argument = click.argument("name", metavar="[LAB]", required=False, default="")
 
 
@@ -69,10 +72,12 @@ def list_(output: str) -> None:
 @lab.command()
 @lab_argument
 @on_option
+@yes_option
 @output_option
-def start(name: str, backend: str, output: str) -> None:
+def start(name: str, backend: str, yes: bool, output: str) -> None:
     """Start a lab, or find it running."""
     session = _session(name, backend, running=False)
+    let_ask(session, yes=yes)
 
     async def work() -> Running:
         progress = narrate()
@@ -121,6 +126,10 @@ def _print_running(running: Running) -> None:
 @output_option
 def status(name: str, backend: str, output: str) -> None:
     """Say what is there: absent, starting, ready or broken."""
+    kept = _kept()
+    if output == "text" and not name and not _running_labs() and kept:
+        click.echo("\n".join(["no lab is running", *kept]))
+        return
     running = perform(_session(name, backend).status())
     if output == "json":
         _print_running(running)
@@ -128,6 +137,15 @@ def status(name: str, backend: str, output: str) -> None:
         click.echo(
             f"{running.name}: {running.phase} on {running.backend}{f' ({running.detail})' if running.detail else ''}"
         )
+        for line in kept:
+            click.echo(line)
+
+
+def _kept() -> list[str]:
+    """A line for each kind cluster that runs for nobody."""
+    from labs.kind import state
+
+    return [f"kept for the next lab: {each.name} ({each.about}) on kind" for each in state.kept()]
 
 
 @lab.command()
@@ -189,6 +207,7 @@ def hint(name: str, task: str, backend: str) -> None:
 @click.option("--apply", "applied", is_flag=True, help="Apply it to the running lab too.")
 def solution(name: str, backend: str, applied: bool) -> None:
     """Print the lab's solution."""
+    from labs.fitting import fit
     from labs.session import in_namespace, objects_of
 
     session = _session(name, backend)
@@ -198,7 +217,8 @@ def solution(name: str, backend: str, applied: bool) -> None:
 
         async def work() -> None:
             cluster = await session.cluster()
-            await cluster.apply(in_namespace(objects_of(session.lab.solution), session.lab.spec.namespace))
+            fitting = fit(objects_of(session.lab.solution), await cluster.snapshot())
+            await cluster.apply(in_namespace(fitting, session.lab.spec.namespace))
 
         perform(work())
 
@@ -254,9 +274,11 @@ def env(name: str, backend: str) -> None:
 @lab.command()
 @lab_argument
 @on_option
-def reset(name: str, backend: str) -> None:
+@yes_option
+def reset(name: str, backend: str, yes: bool) -> None:
     """Back to the untouched start; your files stay."""
     session = _session(name, backend)
+    let_ask(session, yes=yes)
 
     async def work() -> None:
         progress = narrate()
@@ -272,22 +294,41 @@ def reset(name: str, backend: str) -> None:
 @lab.command()
 @lab_argument
 @on_option
-@click.option("--all", "everything", is_flag=True, help="Stop every lab.")
-def stop(name: str, backend: str, everything: bool) -> None:
-    """Remove a lab's cluster; your files and progress stay."""
-    names = _running_labs() if everything else [name]
-    for item in names:
-        session = _session(item, backend)
-        perform(session.stop())
+@click.option("--all", "everything", is_flag=True, help="Stop every lab; with --delete, remove kept clusters too.")
+@click.option("--delete", is_flag=True, help="Remove a kind cluster, too, instead of keeping it for the next lab.")
+def stop(name: str, backend: str, everything: bool, delete: bool) -> None:
+    """Remove a lab's cluster; your files and progress stay.
+
+    A kind cluster is cleaned and kept for the next lab, which then starts in seconds.
+    """
+    wanted = [(item, place) for item, place in _running_labs() if backend in {"auto", place}]
+    for item, place in wanted if everything else [(name, backend)]:
+        session = _session(item, place)
+        perform(session.stop(delete=delete))
         click.echo(f"{session.lab.id} stopped; your files are still in {session.work}")
+    if everything and delete and backend in {"auto", "kind"}:
+        _end_kept()
 
 
-def _running_labs() -> list[str]:
+def _end_kept() -> None:
+    """Remove kind clusters that run for nobody; without any, kind's parts are not even loaded."""
+    from labs.kind import state
+
+    if state.kept():
+        from labs.kind.backend import KindBackend
+
+        for cluster in perform(KindBackend().end_kept(lambda _: None)):
+            click.echo(f"{cluster} removed")
+
+
+def _running_labs() -> list[tuple[str, str]]:
+    """Labs that stand, each with its backend."""
     from content.load import lab_folders
-    from labs.store import cluster_names, started_from
+    from labs import places
+    from labs.store import started_from
 
     known = lab_folders()
-    return [found for found in cluster_names() if found in known or started_from(found) is not None]
+    return [(name, on) for name, on in places.clusters() if name in known or started_from(name) is not None]
 
 
 def _session(name: str, backend: str, *, running: bool = True) -> LabSession:
@@ -301,7 +342,7 @@ def _session(name: str, backend: str, *, running: bool = True) -> LabSession:
 
     services = wiring.services(backend)
     if not name:
-        found = _running_labs() if running else []
+        found = sorted({lab for lab, on in _running_labs() if backend in {"auto", on}}) if running else []
         if len(found) != 1:
             state = f"several are running: {', '.join(found)}" if found else "none is running"
             raise UsageError(f"which lab? {state}", remedy="name one; netdojo lab list shows them all")

@@ -12,16 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grader.reachability.diff import Change, Difference
-    from grader.reachability.verdict import Flow, Verdict
+    from grader.reachability.verdict import Verdict
 
 MOST_SHOWN = 20
 """Changes of each kind that text and Markdown show; JSON has all."""
-
-
-def flow_text(flow: Flow) -> str:
-    """A flow as `reach explain` writes it."""
-    port = "icmp" if flow.protocol == "ICMP" else f"{flow.port}/{flow.protocol}"
-    return f"{flow.source} -> {flow.destination}:{port}"
 
 
 def difference_text(difference: Difference, owners: Mapping[str, str], width: int = 80, *, color: bool = False) -> str:
@@ -37,7 +31,7 @@ def difference_text(difference: Difference, owners: Mapping[str, str], width: in
             head = f"{sign} {word} {names.short(change.where.sources)} -> {names.short(change.where.destinations)}"
             head = clean(f"{head}: {ports_text(change.where.ports)}", symbols)
             lines += [paint(line, style, color=color) for line in wrap(head, width, "", "      ")]
-            lines += wrap(clean(f"for example {flow_text(change.where.witness)}", symbols), width, "    ", "      ")
+            lines += wrap(clean(f"for example {change.where.witness}", symbols), width, "    ", "      ")
             for when, verdict in (("before", change.before), ("now", change.after)):
                 lines += wrap(clean(f"{when}: {_reason(verdict)}", symbols), width, "      ", "          ")
         if len(changes) > MOST_SHOWN:
@@ -120,7 +114,7 @@ def difference_markdown(difference: Difference, owners: Mapping[str, str]) -> st
                 names.short(change.where.destinations),
                 ports_text(change.where.ports),
             )
-            row = (word, *ends, str(change.where.pairs), f"`{flow_text(change.where.witness)}`")
+            row = (word, *ends, str(change.where.pairs), f"`{change.where.witness}`")
             lines.append("| " + " | ".join(escaped(cell) for cell in row) + " |")
         if len(changes) > MOST_SHOWN:
             lines.append(f"| {word} | and {len(changes) - MOST_SHOWN} more | | | | |")

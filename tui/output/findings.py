@@ -18,12 +18,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grader.lint.finding import Finding
-    from grader.reachability.verdict import PolicyRef
+    from grader.reachability.verdict import PolicyRef, RuleLine
 
 STYLES = {Level.ERROR: RED, Level.WARNING: YELLOW, Level.NOTE: DIM}
 
 
-def findings_text(findings: Sequence[Finding], policies: int, width: int = 80, *, color: bool = False) -> str:
+def line_of(finding: Finding, rule_line: RuleLine | None) -> int:
+    """The line that a finding is about: of its rule where it is about one, else of its policy."""
+    policy = finding.policy
+    if not finding.rule or not policy.file or rule_line is None:
+        return policy.line
+    return rule_line(policy, finding.direction, finding.rule)
+
+
+def findings_text(
+    findings: Sequence[Finding],
+    policies: int,
+    width: int = 80,
+    *,
+    color: bool = False,
+    rule_line: RuleLine | None = None,
+) -> str:
     """Policy by policy: what is the matter, and what to do; then the totals."""
     symbols = default_symbols()
     lines: list[str] = []
@@ -31,7 +46,9 @@ def findings_text(findings: Sequence[Finding], policies: int, width: int = 80, *
         place = f"{policy.file}:{policy.line}: " if policy.file else ""
         lines.append(paint(clean(f"{place}{policy}", symbols), BOLD, color=color))
         for each in found:
-            where = f"{each.direction} rule {each.rule}: " if each.rule else ""
+            line = line_of(each, rule_line)
+            own = f" (line {line})" if line != policy.line else ""
+            where = f"{each.direction} rule {each.rule}{own}: " if each.rule else ""
             head = clean(f"{each.code} {each.level}: {where}{each.message}", symbols)
             lines += [paint(line, STYLES[each.level], color=color) for line in wrap(head, width, "  ", "      ")]
             lines += wrap(clean(f"{symbols.arrow} {each.fix}", symbols), width, "      ", "        ")
@@ -43,7 +60,7 @@ def findings_text(findings: Sequence[Finding], policies: int, width: int = 80, *
     return "\n".join([*lines, *([""] if lines else []), f"{policies} {word}: {counts or 'nothing found'}."])
 
 
-def findings_json(findings: Sequence[Finding], policies: int) -> str:
+def findings_json(findings: Sequence[Finding], policies: int, rule_line: RuleLine | None = None) -> str:
     """Everything; see `docs/reach.md`."""
     listed = [
         {
@@ -53,6 +70,7 @@ def findings_json(findings: Sequence[Finding], policies: int) -> str:
             "policy": policy_json(each.policy),
             "direction": each.direction,
             "rule": each.rule,
+            "line": line_of(each, rule_line),
             "message": each.message,
             "reason": CODES[each.code].reason,
             "fix": each.fix,
@@ -66,6 +84,7 @@ def policy_json(policy: PolicyRef) -> dict[str, Any]:
     """A policy for JSON; `file` is empty for a live cluster."""
     return {
         "kind": policy.kind,
+        "group": policy.group,
         "namespace": policy.namespace,
         "name": policy.name,
         "file": policy.file,
@@ -73,7 +92,7 @@ def policy_json(policy: PolicyRef) -> dict[str, Any]:
     }
 
 
-def findings_sarif(findings: Sequence[Finding]) -> str:
+def findings_sarif(findings: Sequence[Finding], rule_line: RuleLine | None = None) -> str:
     """A SARIF log (OASIS, Static Analysis Results Interchange Format 2.1.0), for code scanning in pipelines."""
     codes = list(CODES)
     rules = [
@@ -92,7 +111,7 @@ def findings_sarif(findings: Sequence[Finding]) -> str:
             "ruleIndex": codes.index(each.code),
             "level": str(each.level),
             "message": {"text": f"{each}. {each.fix}"},
-            "locations": [_location(each.policy)],
+            "locations": [_location(each.policy, line_of(each, rule_line))],
         }
         for each in findings
     ]
@@ -104,12 +123,12 @@ def findings_sarif(findings: Sequence[Finding]) -> str:
     return json.dumps(log, indent=2)
 
 
-def _location(policy: PolicyRef) -> dict[str, Any]:
+def _location(policy: PolicyRef, line: int) -> dict[str, Any]:
     name = {"logicalLocations": [{"fullyQualifiedName": str(policy), "kind": "object"}]}
     if not policy.file or policy.file == "-":
         return name
     uri = quote(PurePath(policy.file).as_posix())
-    region = {"region": {"startLine": policy.line}} if policy.line else {}
+    region = {"region": {"startLine": line}} if line else {}
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, **region}, **name}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tui.output.text import WORDS
@@ -84,6 +85,7 @@ def _task(task: TaskReport) -> dict[str, Any]:
                 "held": check.held,
                 "share": round(check.share, 4),
                 "messages": list(check.messages),
+                "requirements": [asdict(requirement) for requirement in check.requirements],
                 "cells": [_cell(cell) for cell in check.cells],
             }
             for check in task.checks
@@ -132,8 +134,13 @@ def _case(lab: str, task: TaskReport) -> Iterator[str]:
 
     differing = [cell for check in task.checks for cell in check.cells if cell.state in WORDS]
     count = "1 cell differs" if len(differing) == 1 else f"{len(differing)} cells differ"
+    messages = [message for check in task.checks for message in check.messages]
+    for item in (item for check in task.checks for item in check.unmet):
+        messages += [f"{item.asked}: not so", *item.found]
+    count = count if differing or not messages else messages[0]
     message = f"{task.title}: {task.earned} of {task.points} points, {count}"
-    text = "\n".join(line for cell in differing for line in (f"{cell.key}  {WORDS[cell.state]}", *cell.why))
+    lines = [line for cell in differing for line in (f"{cell.key}  {WORDS[cell.state]}", *cell.why)]
+    text = "\n".join([*messages, *lines])
     yield f"{name}>"
     yield f'      <failure type="traffic" message={attribute(message)}>{escape(legal(text))}</failure>'
     yield "    </testcase>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tui.output.differences import MOST_SHOWN, escaped, flow_text
+from tui.output.differences import MOST_SHOWN, escaped
 from tui.output.spaces import Names, groups_json, ports_json, ports_text
 from tui.output.terminal import GREEN, RED, clean, default_symbols, paint, wrap
 
@@ -30,7 +30,7 @@ def privilege_text(found: Privilege, owners: Mapping[str, str], width: int = 80,
             head = f"{sign} {word}: {names.short(where.sources)} -> {names.short(where.destinations)}: "
             head = clean(f"{head}{ports_text(where.ports)}", symbols)
             lines += [paint(line, style, color=color) for line in wrap(head, width, "", "      ")]
-            lines += wrap(clean(f"for example {flow_text(where.witness)}", symbols), width, "    ", "      ")
+            lines += wrap(clean(f"for example {where.witness}", symbols), width, "    ", "      ")
         if len(changes) > MOST_SHOWN:
             lines.append(f"{sign} and {len(changes) - MOST_SHOWN} more (--output json has all)")
     table = [

@@ -35,8 +35,7 @@ def report_text(report: Report, width: int = 80, *, color: bool = False, symbols
     differing = [cell for cell in cells.values() if cell.state in WORDS]
     if differing:
         lines += ["", paint("What differs", BOLD, color=color), *_differences(differing, width, symbols, color=color)]
-    messages = [m for task in report.tasks for check in task.checks for m in check.messages]
-    lines += [line for message in messages for line in wrap(clean(message, symbols), width, "  ")]
+    lines += _on_nodes(report, width, symbols, color=color)
     if cells:
         lines += ["", paint("Who reaches whom", BOLD, color=color)]
         lines.append(matrix_text(cells.values(), width, color=color, symbols=symbols))
@@ -57,6 +56,20 @@ def _task(task: TaskReport, width: int, symbols: Symbols, *, color: bool) -> str
     title = fit(clean(task.title, symbols), width - len(mark) - len(score) - 3, symbols)
     gap = " " * (width - len(mark) - len(title) - len(score) - 2)
     return f"{paint(mark, GREEN if task.held else RED, color=color)} {title}{gap} {score}"
+
+
+def _on_nodes(report: Report, width: int, symbols: Symbols, *, color: bool) -> Iterator[str]:
+    """What is no matter of cells, each thing once, whatever number of tasks asks the same."""
+    checks = [check for task in report.tasks for check in task.checks]
+    told: dict[str, tuple[str, ...]] = {}
+    for check in checks:
+        told |= dict.fromkeys(check.messages, ()) | {f"{item.asked}: not so": item.found for item in check.unmet}
+    if told:
+        yield from ("", paint("Beside the traffic", BOLD, color=color))
+    for head, found in told.items():
+        yield from (paint(line, RED, color=color) for line in wrap(clean(f"! {head}", symbols), width, "  ", "    "))
+        for sentence in found:
+            yield from wrap(clean(sentence, symbols), width, "      ", "        ")
 
 
 def _cells(report: Report) -> dict[CellKey, Cell]:

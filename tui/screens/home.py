@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -36,6 +37,7 @@ Chapters with lessons to read, a quiz, and labs on live clusters.
 | Up, Down | move |
 | Enter | open a lesson, quiz or lab; fold or unfold a chapter |
 | n | go to the next thing that is not done |
+| b | where labs run: in the sandbox, on kind, on a cluster of yours |
 | q | quit |
 
 `✓` done, `◐` begun, `○` not begun, `●` a lab that is running.
@@ -58,6 +60,7 @@ class Home(Screen[None]):
         Binding("f1", "app.help", "Help"),
         Binding("enter", "select", "Open", show=True),
         Binding("n", "next", "Next to do"),
+        Binding("b", "place", "Labs run on"),
         Binding("q", "app.quit", "Quit"),
     ]
 
@@ -184,6 +187,21 @@ class Home(Screen[None]):
             details.update(f"{chapter.title}\n\n{chapter.summary}" if chapter else "")
         else:
             details.update(_describe(entry))
+
+    def action_place(self) -> None:
+        """Where labs run, kept for the next start; a lab that runs stays where it is."""
+        from tui.screens.choice import Choice
+        from tui.screens.lab_leave import PLACES
+
+        auto = ("auto", "a", "as it suits: the sandbox, and kind for labs that need it")
+        now = self._services.settings.backend
+        self.app.push_screen(Choice(f"Where shall labs run? Now: {now}", (auto, *PLACES)), self._place)
+
+    def _place(self, answer: str | None) -> None:
+        if answer:
+            with telling(self.app):
+                self._services.remember(replace(self._services.settings, backend=answer))
+            self.run_worker(self._ask_machine(), group="machine", exclusive=True, exit_on_error=False)
 
     def action_select(self) -> None:
         """Open what is highlighted."""

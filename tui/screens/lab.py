@@ -18,13 +18,14 @@ from textual.widgets import Static
 from tui.lab import messages
 from tui.lab.operations import LabOperations
 from tui.lab.state import LabState
+from tui.lab.steps import Steps
 from tui.notices import telling
 from tui.screens.choice import Choice
 from tui.screens.files import FilePicker
 from tui.screens.help import Page
 from tui.screens.lab_layout import CSS, HELP, classes_for, seen
-from tui.screens.lab_leave import ask_about_lab, ask_about_text
-from tui.screens.lab_setup import LabFinished, LabLeft, LabSetup
+from tui.screens.lab_leave import ask_about_lab, ask_about_place, ask_about_text
+from tui.screens.lab_setup import LabFinished, LabLeft, LabMoved, LabSetup
 from tui.widgets.editor import Editor
 from tui.widgets.findings import report_text
 from tui.widgets.key_line import KeyLine
@@ -63,6 +64,7 @@ class LabScreen(Screen[None]):
         Binding("s", "solution", "Solution", show=False),
         Binding("r", "reset", "Reset"),
         Binding("w", "watch", "Watch", show=False),
+        Binding("b", "place", "Runs on", show=False),
         Binding("ctrl+r", "retry", "Try again", show=False),
         Binding("escape", "leave", "Back"),
     ]
@@ -76,13 +78,14 @@ class LabScreen(Screen[None]):
         self.state = LabState.of(self.lab, setup.progress.lab(self.lab.id), self._hints())
         self._view = "tasks"
         self._phase = "starting"
-        self._steps: list[str] = []
+        self._steps = Steps()
         self._watching = setup.watch
         self._checking = False
 
     def compose(self) -> ComposeResult:
         """All panes; the size decides which are seen."""
-        yield LabHeader(LabStatus(f"{self.setup.number} {self.lab.spec.title}"), self.setup.clock)
+        title, place = f"{self.setup.number} {self.lab.spec.title}", self.session.backend.name
+        yield LabHeader(LabStatus(title, backend=place), self.setup.clock)
         yield Trouble(id="trouble")
         yield Static("", id="task-line", markup=False)
         yield TabLine((("tasks", "1 Tasks"), ("matrix", "2 Matrix"), ("work", "3 Shell, editor")), id="views")
@@ -100,6 +103,7 @@ class LabScreen(Screen[None]):
             self.on_resize()
             self.query_one(TaskList).focus()
             self._start()
+            self.set_interval(1.0, self._show_steps)
 
     @property
     def _filled(self) -> bool:
@@ -126,7 +130,7 @@ class LabScreen(Screen[None]):
         self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
 
     def _start(self) -> None:
-        self._steps = []
+        self._steps = Steps()
         self._set_phase("starting")
         self._work(self.operations.start, "life")
 
@@ -136,9 +140,14 @@ class LabScreen(Screen[None]):
 
     @on(messages.Progressed)
     def _progressed(self, message: messages.Progressed) -> None:
-        self._steps.append(message.text)
-        self._matrix_pane.steps(self._steps)
-        self.query_one("#task-line", Static).update(f"{self._phase}: {message.text}")
+        self._steps = self._steps.told(message.text, self.setup.clock())
+        self._show_steps()
+
+    def _show_steps(self) -> None:
+        if self._phase in {"starting", "resetting"} and self._steps != Steps():
+            now = self.setup.clock()
+            self._matrix_pane.steps(self._steps.lines(now))
+            self.query_one("#task-line", Static).update(f"{self._phase}: {self._steps.line(now)}")
 
     @on(messages.Ready)
     def _ready(self, message: messages.Ready) -> None:
@@ -298,7 +307,7 @@ class LabScreen(Screen[None]):
 
     def _reset(self, answer: str | None) -> None:
         if answer == "yes":
-            self._steps = []
+            self._steps = Steps()
             self._set_phase("resetting")
             self._work(self.operations.reset, "life")
 
@@ -424,6 +433,13 @@ class LabScreen(Screen[None]):
         self.notify(f"no shell: {message.reason}. The editor (e) works without it.", severity="error", markup=False)
 
     # --- leaving ---
+
+    def action_place(self) -> None:
+        """Run the lab elsewhere."""
+        ask_about_place(self.app, self.session, self._works.editor, self._move)
+
+    def _move(self, backend: str) -> None:
+        self.post_message(LabMoved(self.session, backend))
 
     def action_leave(self) -> None:
         """Back to the course."""

@@ -40,6 +40,7 @@ change (computed, not applied yet), `*` changed since the last look, `?` could n
 | h | the next hint of the highlighted task (its price is asked for first) |
 | s | a solution, after an honest try |
 | r | reset: the cluster back to its start; your files stay |
+| b | run the lab elsewhere: in the sandbox, on kind, on a cluster of yours |
 | w | watch: follow changes by itself, or not |
 | Ctrl+R | try again what could not run |
 | Escape | back to the course; the lab can keep running |

@@ -64,6 +64,15 @@ class LabLeft(Message):
         self.then = then
 
 
+class LabMoved(Message):
+    """The learner wants the lab on another backend."""
+
+    def __init__(self, session: LabSession, backend: str) -> None:
+        super().__init__()
+        self.session = session
+        self.backend = backend
+
+
 class LabFinished(Message):
     """All tasks hold, and the learner asked for the result."""
 

@@ -71,7 +71,9 @@ class ReportScreen(ClosingScreen):
         lines = [headline(self._report), "", "Your traffic now shows that you can:"]
         for task in self._report.tasks:
             cells = {cell.key for check in task.checks for cell in check.cells}
-            lines.append(f"  ☑ {task.title}  {task.earned}/{task.points}  ({len(cells)} cells as expected)")
+            asked = [requirement.asked for check in task.checks for requirement in check.requirements]
+            shown = "; ".join([*asked, *([f"{len(cells)} cells as expected"] if cells else [])])
+            lines.append(f"  ☑ {task.title}  {task.earned}/{task.points}  ({shown})")
         if self._report.simulated:
             lines += ["", "Simulated: this machine computed the traffic instead of sending it."]
         following = self._following

@@ -49,6 +49,10 @@ def _task_lines(task: TaskReport) -> Iterator[Content]:
 def _check_lines(check: CheckReport) -> Iterator[Content]:
     for message in check.messages:
         yield Content(f"  {message}")
+    for item in check.unmet:
+        yield Content.assemble("  ", ("! ", "bold"), (item.asked, "bold"), ": not so")
+        for sentence in item.found:
+            yield Content.styled(f"      {sentence}", "dim")
     for state, name in _NAMES.items():
         for cell in check.cells:
             if cell.state is state:

@@ -42,8 +42,9 @@ class LabStatus:
             ]
             tail = " ─ ".join(parts)
         else:
-            simulated = "sim " if self.simulated else ""
-            tail = f"{simulated}{mark} {self.phase} ─ {self.held}/{self.tasks} tasks ─ {self.earned}/{self.points} p"
+            place = f"{self.backend} " if width >= 76 else ""
+            place += "sim " if self.simulated else ""
+            tail = f"{place}{mark} {self.phase} ─ {self.held}/{self.tasks} tasks ─ {self.earned}/{self.points} p"
         room = width - len(tail) - len(clock) - 8
         title = self.title if len(self.title) <= room else self.title[: max(0, room - 1)] + "…"
         left = f" {title} ─ {tail} "

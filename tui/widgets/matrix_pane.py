@@ -62,7 +62,8 @@ class MatrixPane(Vertical):
 
     def steps(self, steps: Sequence[str]) -> None:
         """Show how far the start is."""
-        self.query_one("#starting", Static).update("\n".join(["starting the lab…", *(f"  {step}" for step in steps)]))
+        lines = ["starting the lab…", *(f"  {step}" for step in steps), "", "Escape cancels"]
+        self.query_one("#starting", Static).update("\n".join(lines))
 
     def show(self, cells: tuple[Cell, ...]) -> None:
         """Show what was observed; cells that turned since the last time are marked."""

@@ -54,6 +54,7 @@ class ModelRuntime:
             families=self._families,
             protocols=("TCP", "UDP", "SCTP", "ICMP"),
             has=frozenset({"multi-node", "hosts"} | ({"ipv6"} if 6 in self._families else set())),
+            hosts={name: tuple(map(str, addresses)) for name, addresses in self._hosts.items()},
         )
 
     def add_node(self, node: NodeSpec) -> None:

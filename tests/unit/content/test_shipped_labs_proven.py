@@ -11,7 +11,13 @@ from grader.simulate import SimulatedCluster
 from labs.author import answers, examine
 from labs.session import in_namespace, objects_of
 
-LABS = [lab for course in shipped_courses() for chapter in course.chapters for lab in chapter.labs]
+LABS = [
+    lab
+    for course in shipped_courses()
+    for chapter in course.chapters
+    for lab in chapter.labs
+    if "sandbox" in lab.spec.backends  # what needs a node's kernel is proven on one
+]
 CLAIMS = [(lab, name, objects) for lab in LABS for name, objects in answers(lab)]
 
 

@@ -43,6 +43,8 @@ def test_a_folder_that_is_nothing(tmp_path: Path) -> None:
         ("lab.yaml", "- id: protect-summary", "- id: protect-database", "- id: protect-database", "there are two tasks protect-database", ""),
         ("lab.yaml", "      protect-database:\n        opens", "      protect-databse:\n        opens", "protect-databse:", "there is no task protect-databse", "protect-database?"),
         ("lab.yaml", '        opens: ["customer -> database:2379"]', "        opens: []", "opens: []", "fails protect-database, but no cell", ""),
+        ("lab.yaml", "topology: {", "topology: {dataplane: ebpf, ", "topology:", "only kind can follow dataplane", "backends: [kind]"),
+        ("lab.yaml", "topology: {", "topology: {pod_ranges: [10.0.0.1/8], ", "topology:", "pod_ranges is not a range of each of ipv4", "10.10.0.0/16"),
         (SOLUTION, "kind: NetworkPolicy", "kin: NetworkPolicy", "apiVersion", "the object has no kind", ""),
         (SOLUTION, "apiVersion: networking.k8s.io/v1\n", "", "kind", "the object has no apiVersion", ""),
         (SOLUTION, "name: summary", "name: database", "apiVersion", "NetworkPolicy database is given twice", ""),

@@ -191,11 +191,14 @@ def sets_agree() -> Callable[[World], None]:
     """Hold the set-wise matrix of a small cluster against its verdicts."""
 
     def check(world: World) -> None:
-        ends = [*world.endpoints.pods, "node:n1", "ip:192.0.2.1", "service:shop/both"]
+        services = [f"service:shop/{name}" for name in ("both", "web", "pods", "nobody")]
+        ends = [*world.endpoints.pods, "node:n1", "ip:192.0.2.1", *services, "service:lobby/door"]
         ports = [(1, "TCP"), (80, "TCP"), (80, "UDP"), (8080, "TCP"), (8081, "TCP"), (30080, "TCP"), (0, "ICMP")]
         columns = [Column(end, *port) for end in ends for port in ports]
         for family in (4, 6):
-            for flow, allowed, left_open in world.matrix(ends[:-1], columns, family).cells():
+            for flow, allowed, left_open in world.matrix(
+                [*ends[:-5], "ip:10.0.1.77", "host:out"], columns, family
+            ).cells():
                 verdict = world.verdict(flow)
                 assert (allowed, left_open) == (verdict.allowed, verdict.action is Action.OPEN), flow
 

@@ -132,6 +132,35 @@ HOSTS = {
         ],
         [f"{OUT} -x node:n1:80/udp", f"{OUT} -> node:n1:80"],
     ),
+    "what preDNAT allows is not asked of applyOnForward": (
+        [
+            OPEN_HOST,
+            (
+                f"gnp a {{{ON_NODE}, applyOnForward: true, preDNAT: true, ingress: "
+                "[{action: Allow, protocol: TCP, destination: {ports: [8080]}}]}"
+            ),
+            f"gnp b {{{ON_NODE}, applyOnForward: true, ingress: [{{action: Deny}}]}}",
+        ],
+        [f"{OUT} -> {WEB}:8080", f"{OUT} -x {WEB}:8081", f"{OUT} -x {WEB}:22"],
+    ),
+    "what doNotTrack allows is not asked of preDNAT": (
+        [
+            OPEN_HOST,
+            (
+                f"gnp a {{{ON_NODE}, applyOnForward: true, doNotTrack: true, ingress: "
+                "[{action: Allow, protocol: UDP}, {action: Deny, protocol: TCP, destination: {ports: [9]}}]}"
+            ),
+            f"gnp b {{{ON_NODE}, applyOnForward: true, preDNAT: true, ingress: [{{action: Deny}}]}}",
+        ],
+        [f"{OUT} -> {WEB}:80/udp", f"{OUT} -x {WEB}:9", f"{OUT} -x {WEB}:80", f"{OUT} -> {WEB}:22"],
+    ),
+    "what doNotTrack says of leaving traffic is not for what is forwarded": (
+        [
+            OPEN_HOST,
+            f"gnp a {{{ON_NODE}, applyOnForward: true, doNotTrack: true, egress: [{{action: Deny}}]}}",
+        ],
+        [f"{WEB} -> {OUT}:80", f"node:n1 -x {OUT}:80"],
+    ),
     "policies for hosts only do nothing to pods": (
         ["gnp a {applyOnForward: true, preDNAT: true, ingress: [{action: Deny}]}"],
         [f"{OUT} -> {WEB}:80"],

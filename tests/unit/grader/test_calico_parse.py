@@ -72,6 +72,17 @@ REFUSED = [
     (rule("source: {selektor: all()}"), 'unknown field "spec.ingress'),
     ("sgnp a {stagedAction: Now}", "spec.stagedAction: Unsupported"),
     ("tier t {defaultAction: Allow}", "spec.defaultAction: Unsupported"),
+    (rule("destination: {ports: [http]}"), "rules that specify ports must set protocol"),
+    (rule("source: {notPorts: [http]}"), "rules that specify ports must set protocol"),
+    ("sgnp a {stagedAction: Delete, selector: all()}", "spec.selector: Forbidden: .*if stagedAction is Delete"),
+    ("snp shop/a {stagedAction: Delete, ingress: [{action: Allow}]}", "spec.ingress: Forbidden"),
+    ("sknp shop/a {stagedAction: Delete, podSelector: {matchLabels: {a: b}}}", "spec.podSelector: Forbidden"),
+    ("tier default {order: 5}", "default tier order must be 1000000"),
+    ("tier default {order: 1000000, defaultAction: Pass}", "must have default action 'Deny'"),
+    ("tier kube-admin {order: 1000}", "The 'kube-admin' tier must have default action 'Pass'"),
+    ("tier kube-baseline {defaultAction: Pass}", "kube-baseline tier order must be 10000000"),
+    ("hep h {node: n1, interfaceName: eth0, ports: [{name: p, port: 1, protocol: ICMP}]}", "protocol: Unsupported"),
+    ("hep h {node: n1, interfaceName: eth0, ports: [{name: p, port: 1}]}", "protocol: Unsupported"),
     ("gset g {nets: [x]}", r"spec.nets\[0\]: Invalid value"),
     ("hep h {interfaceName: eth0}", "spec.node: Required"),
     ("hep h {node: n1}", "no interface or expected IPs"),
@@ -91,7 +102,6 @@ def test_refused(parsed: Callable[..., Any], text: str, words: str) -> None:
     "text",
     [
         rule("source: {services: {name: s}}", "np"),
-        rule("destination: {ports: [http]}"),
         rule("protocol: TCP, destination: {ports: ['80', '1:2', http, 0]}"),
         rule("protocol: ICMP, notICMP: {type: 3, code: 1}"),
         rule("protocol: TCP, http: {methods: [GET], paths: [{exact: /a}, {prefix: /b}]}"),
@@ -99,6 +109,10 @@ def test_refused(parsed: Callable[..., Any], text: str, words: str) -> None:
         rule("source: {notNets: [0.0.0.0/0]}"),
         "gnp a {performanceHints: [AssumeNeededOnEveryNode]}",
         "profile p {types: [Ingress]}",
+        "sgnp a {stagedAction: Delete, tier: default}",
+        "sknp shop/a {stagedAction: Delete, podSelector: {}}",
+        "tier kube-baseline {order: 10000000, defaultAction: Pass}",
+        "tier default {order: 1000000}",
         "hep h {node: n1, interfaceName: '*', ports: [{name: p, port: 1, protocol: TCP}]}",
     ],
 )
@@ -107,6 +121,8 @@ def test_taken(parsed: Callable[..., Any], text: str) -> None:
 
 
 def test_lenient_takes_what_is_clear(parsed: Callable[..., Any]) -> None:
+    parsed(rule("destination: {ports: [http]}"), lenient=True)
+    parsed("tier default {order: 5}", lenient=True)
     parsed("gnp A_b {ingress: [{action: Allow, source: {namespaceSelector: global() || all()}}]}", lenient=True)
 
 

@@ -94,6 +94,11 @@ INGRESS: dict[str, tuple[list[str], Flow, str]] = {
         Flow(DB, "node:n2", 80),
         "it does not cross the interface of host endpoint h",
     ),
+    "a fail-safe port": (
+        [HOST, "gnp g {selector: has(host), ingress: [{action: Deny}]}"],
+        Flow("ip:192.0.2.1", "node:n2", 22),
+        "FelixConfiguration fail-safe ports rule 1 allows it (tier fail-safe ports)",
+    ),
     "ICMP is left open": (
         ["knp shop/k {podSelector: {}, ingress: [{}]}"],
         Flow(GUEST, WEB, 0, "ICMP"),

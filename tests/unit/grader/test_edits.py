@@ -116,22 +116,22 @@ DENY_ALL = "{action: Deny, from: [{namespaces: {}}]}"
         (
             CALICO.format("{action: Deny}"),
             Flow("b/out", "a/db", 80),
-            "add to NetworkPolicy a/p, ingress, before rule 1: allow from pods app=out of namespace b at 80/TCP",
+            "add to Calico NetworkPolicy a/p, ingress, before rule 1: allow from pods app=out of namespace b at 80/TCP",
         ),
         (
             CALICO.format("{action: Allow, protocol: UDP}"),
             Flow("a/web", "a/db", 80),
-            "add to NetworkPolicy a/p, ingress, at the end: allow from pods app=web of namespace a at 80/TCP",
+            "add to Calico NetworkPolicy a/p, ingress, at the end: allow from pods app=web of namespace a at 80/TCP",
         ),
         (
             CALICO.format("{action: Allow}"),
             Flow("ip:192.0.2.1", "a/db", 80),
-            "add to NetworkPolicy a/p, ingress, before rule 1: deny from 192.0.2.1/32 at 80/TCP",
+            "add to Calico NetworkPolicy a/p, ingress, before rule 1: deny from 192.0.2.1/32 at 80/TCP",
         ),
         (
             CALICO.format("{action: Allow}"),
             Flow("a/web", "a/db", 0, "ICMP"),
-            "add to NetworkPolicy a/p, ingress, before rule 1: deny from pods app=web of namespace a with ICMP",
+            "add to Calico NetworkPolicy a/p, ingress, before rule 1: deny from pods app=web of namespace a with ICMP",
         ),
         (
             CLUSTER.format(DENY_ALL),

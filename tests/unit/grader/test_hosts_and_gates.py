@@ -97,3 +97,40 @@ def test_only_some_types_of_service_have_node_ports(
     agree: Callable[[World, list[str]], None], kind: str, arrows: list[str]
 ) -> None:
     agree(World(read_objects(list(yaml.safe_load_all(NODE_PORT.replace("KIND", kind))))), arrows)
+
+
+SECOND_ADDRESS = """
+{apiVersion: v1, kind: Node, metadata: {name: n1}, status: {addresses: [{type: InternalIP, address: 172.18.0.2},
+ {type: InternalIP, address: 192.168.1.2}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: x, namespace: a}, status: {podIP: 10.0.0.1}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: a},
+ spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 192.168.1.2/32}}]}]}}
+"""
+
+
+def test_a_packet_carries_the_address_that_was_asked_for(agree: Callable[[World, list[str]], None]) -> None:
+    world = World(read_objects(list(yaml.safe_load_all(SECOND_ADDRESS))))
+    agree(world, ["a/x -> ip:192.168.1.2:80", "a/x -x ip:172.18.0.2:80", "a/x -x node:n1:80"])
+
+
+@pytest.mark.parametrize(
+    ("without", "arrows"),
+    [
+        ("0.0.0.0/0", ["a/y -x a/x:80", "ip:192.0.2.1 -x a/x:80"]),
+        ("128.0.0.0/1", ["a/y -> a/x:80", "ip:192.0.2.1 -x a/x:80"]),
+    ],
+)
+def test_a_range_that_a_rule_leaves_out(
+    agree: Callable[[World, list[str]], None], without: str, arrows: list[str]
+) -> None:
+    rule = {"action": "Allow", "source": {"notNets": [without]}}
+    policy = {
+        "apiVersion": "projectcalico.org/v3",
+        "kind": "GlobalNetworkPolicy",
+        "metadata": {"name": "g"},
+        "spec": {"ingress": [rule]},
+    }
+    pods = [each for each in objects("eth0") if each["kind"] == "Pod"]
+    agree(World(read_objects([*pods, policy])), arrows)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         ("ip:fd00::1", Target("ip:fd00::1")),
         ("[fd00::1]:443", Target("ip:fd00::1", 443)),
         ("ip:[fd00::1]:443/sctp", Target("ip:fd00::1", 443, "SCTP")),
+        ("https://X.example/cart?a=b", Target("https://x.example/cart", 443)),
+        ("http://x.example:8080", Target("http://x.example:8080/", 8080)),
     ],
 )
 def test_a_target(text: str, target: Target) -> None:
@@ -63,6 +65,8 @@ def test_no_target(text: str, words: str) -> None:
         ("ip:10.96.0.7", ("service:shop/web",)),
         ("node:n1", ("node:n1",)),
         ("host:bastion", ("host:bastion",)),
+        ("outside", ("host:outside",)),
+        ("https://x.example", ("https://x.example/",)),
     ],
 )
 def test_a_name(shop: Callable[..., World], text: str, refs: tuple[str, ...]) -> None:

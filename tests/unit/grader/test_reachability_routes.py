@@ -73,6 +73,11 @@ def service() -> Callable[..., World]:
         ({"externalTrafficPolicy": "Local"}, "a/far", "service:a/s", 80, True),
         ({}, OUT, "ip:203.0.113.2", 80, True),
         ({}, OUT, "ip:203.0.113.2", 81, False),
+        ({"loadBalancerSourceRanges": ["192.0.2.0/24"]}, OUT, "ip:203.0.113.2", 80, False),
+        ({"loadBalancerSourceRanges": ["192.0.2.0/24", "198.51.100.0/28"]}, OUT, "ip:203.0.113.2", 80, True),
+        ({"loadBalancerSourceRanges": ["192.0.2.0/24"]}, OUT, "ip:203.0.113.1", 80, True),
+        ({"loadBalancerSourceRanges": ["192.0.2.0/24"]}, OUT, "node:n1", 30080, True),
+        ({"loadBalancerSourceRanges": ["192.0.2.0/24"]}, "a/far", "service:a/s", 80, True),
     ],
 )
 def test_traffic_policies(
@@ -103,6 +108,32 @@ def test_a_service_without_selector_has_the_endpoints_of_its_slices(service: Cal
     assert [packet.destination.ref for packet in packets] == ["ip:192.0.2.9", "a/far"]
     assert not world.verdict(Flow("a/near", "service:a/db", 5432)).allowed
     assert world.packets(Flow("a/near", "service:a/db", 5432, family=6))[0].destination.ref == "a/far"
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "port"),
+    [("", 5432, 5432), ("", "sql", 5432), ("pg", "sql", 7777), ("other", 5432, None)],
+)
+def test_slices_say_the_port_of_a_service_without_selector(name: str, target: int | str, port: int | None) -> None:
+    objects = [copy.deepcopy(each) for each in yaml.safe_load_all(OBJECTS)]
+    entry = {"port": 80, "name": name, "targetPort": target}
+    next(each for each in objects if each["metadata"]["name"] == "db")["spec"]["ports"] = [entry]
+    slices = next(each for each in objects if each["metadata"]["name"] == "db-1")
+    slices["ports"] = [{"port": 5432}, {"port": 7777, "name": "pg"}]
+    world = World(read_objects(objects))
+    packets = world.packets(Flow("a/near", "service:a/db", 80))
+    assert {packet.port for packet in packets} == ({port} if port else set())
+    if port is None:
+        told = world.explain(Flow("a/near", "service:a/db", 80)).lines()[1]
+        assert told.endswith(
+            "no endpoints for port 80/TCP: it has no selector, and no EndpointSlice has a port of that name"
+        )
+
+
+def test_who_is_not_in_a_balancers_ranges_is_told(service: Callable[..., World]) -> None:
+    world = service(loadBalancerSourceRanges=["192.0.2.0/24"])
+    told = world.explain(Flow(OUT, "ip:203.0.113.2", 80)).lines()[1]
+    assert told.endswith(": loadBalancerSourceRanges (192.0.2.0/24) do not hold ip:198.51.100.1")
 
 
 def test_a_traffic_policy_that_is_none() -> None:

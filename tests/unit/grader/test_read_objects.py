@@ -318,7 +318,7 @@ CLUSTER: dict[str, tuple[str, str, Any]] = {
             "cnp a {tier: Baseline, priority: 1000, subject: {pods: {namespaceSelector: {matchLabels: "
             "{team: blue}}}}, "
             f"egress: [{{action: Pass, to: {PEERS}, {{nodes: {{matchLabels: {{team: blue}}}}}}, "
-            "{networks: [10.0.0.0/8, 'fd00::/8']}, {domainNames: [a.b, '*.c']}]}]}"
+            "{networks: [10.0.0.7/8, 'fd00::/8']}, {domainNames: [a.b, '*.c']}]}]}"
         ),
         "cluster_policies",
         (

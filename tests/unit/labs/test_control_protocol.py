@@ -48,7 +48,14 @@ def test_observations_and_capabilities_arrive_whole() -> None:
     packed = json.loads(wire.line(wire.pack_observations(seen)))
     assert wire.unpack_observations([PROBE] * len(seen), packed) == seen
     assert wire.unpack_probes(json.loads(wire.line(wire.pack_probes([PROBE])))) == (PROBE,)
-    capabilities = Capabilities("sandbox", "model", simulated=True, families=(4, 6), has=frozenset({"ipv6", "hosts"}))
+    capabilities = Capabilities(
+        "sandbox",
+        "model",
+        simulated=True,
+        families=(4, 6),
+        has=frozenset({"ipv6", "hosts"}),
+        hosts={"bastion": ("203.0.113.10", "2001:db8::10")},
+    )
     assert wire.unpack_capabilities(json.loads(wire.line(wire.pack_capabilities(capabilities)))) == capabilities
 
 

@@ -48,8 +48,8 @@ class ComputedBackend:
     async def connect(self, running: Running) -> SimulatedCluster:
         return self.clusters[running.name]
 
-    async def stop(self, name: str, folder: Path) -> None:
-        del folder
+    async def stop(self, name: str, folder: Path, *, delete: bool = False) -> None:
+        del folder, delete
         self.clusters.pop(name, None)
 
 

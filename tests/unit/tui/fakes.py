@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from content.arrows import Port
@@ -169,8 +170,9 @@ def needed(source: str, destination: str) -> bool:
 class FakeSession(LabSession):
     """Answers from what a test has set."""
 
-    def __init__(self, lab: Lab, work: Path) -> None:
+    def __init__(self, lab: Lab, work: Path, place: str = "sandbox") -> None:
         self.lab = lab
+        self.backend: Any = SimpleNamespace(name=place)
         self.work = work
         self.opened: Callable[[str, str], bool] = everything
         self.revision = 1
@@ -191,7 +193,7 @@ class FakeSession(LabSession):
         self.revision += 1
 
     async def status(self) -> Running:
-        return Running(self.lab.id, "sandbox", self.phase, self.work)
+        return Running(self.lab.id, self.backend.name, self.phase, self.work)
 
     async def start(self, progress: Callable[[str], None]) -> Running:
         progress("namespaces and links")
@@ -254,8 +256,8 @@ class FakeSession(LabSession):
         progress("removing")
         self.change(everything)
 
-    async def stop(self) -> None:
-        self._called("stop")
+    async def stop(self, *, delete: bool = False) -> None:
+        self._called("stop, delete" if delete else "stop")
         self.phase = Phase.ABSENT
 
 
@@ -285,9 +287,10 @@ class FakeServices:
     def courses(self) -> tuple[Course, ...]:
         return self._courses
 
-    def session(self, lab: Lab) -> FakeSession:
-        if lab.id not in self.sessions:
-            self.sessions[lab.id] = FakeSession(lab, self._folder / "work")
+    def session(self, lab: Lab, on: str = "") -> FakeSession:
+        known = self.sessions.get(lab.id)
+        if known is None or on not in {"", known.backend.name}:
+            self.sessions[lab.id] = FakeSession(lab, self._folder / "work", on or "sandbox")
         return self.sessions[lab.id]
 
     async def machine(self) -> Machine:

@@ -75,15 +75,20 @@ def test_a_lesson_is_read_with_its_title_once(capsys: pytest.CaptureFixture[str]
         (["lab", "check"], "which lab? none is running"),
         (["lab", "start", "first-polcy"], "did you mean first-policy?"),
         (["lab", "start", "no/such/folder"], "has no lab.yaml"),
-        (["lab", "start", "first-policy", "--on", "kind"], "not part of this version"),
+        (["lab", "start", "first-policy", "--on", "kind"], "DOCKER_HOST names /nowhere, which is not there"),
+        (["lab", "prepare", "--save", "a", "--load", "b"], "exclude one another"),
+        (["lab", "prepare", "--load", "nothing.tar"], "nothing.tar is not there"),
+        (["lab", "prepare", "first-policy"], "DOCKER_HOST names /nowhere, which is not there"),
         (["course", "read", "nothing"], "there is no lesson"),
         (["sandbox", "up", "nothing.yaml"], "is not there"),
         (["lab", "status", "--on", "moon"], "moon"),
     ],
 )
 def test_wrong_use_says_what_to_do(
-    arguments: list[str], said: str, home: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], said: str, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    monkeypatch.setenv("NETDOJO_KIND_BINARY", "true")
     assert cli.run(arguments) in (2, 3)
     assert said in capsys.readouterr().err
     assert not (home / "state").exists()

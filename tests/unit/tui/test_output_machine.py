@@ -58,7 +58,14 @@ CELL_JSON = {
 
 
 def test_the_json_of_a_report_is_as_documented() -> None:
-    check = {"kind": "connectivity", "held": False, "share": 0.6667, "messages": [], "cells": [CELL_JSON]}
+    check = {
+        "kind": "connectivity",
+        "held": False,
+        "share": 0.6667,
+        "messages": [],
+        "requirements": [],
+        "cells": [CELL_JSON],
+    }
     assert json.loads(report_json(REPORT)) == {
         "version": 1,
         "lab": "bank",

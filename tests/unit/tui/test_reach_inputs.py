@@ -60,7 +60,13 @@ KUBECTL = """#!/bin/sh
 case "$3" in
 api-resources) printf 'pods\\nsecrets\\nnetworkpolicies.networking.k8s.io\\nnetworkpolicies.crd.projectcalico.org\\n'
   printf 'networkpolicies.projectcalico.org\\nevents.events.k8s.io\\n' ;;
-get) cat "FOLDER/$4.json" ;;
+get) cat "FOLDER/refused" >&2; echo '{"kind": "List", "items": ['; comma=
+  for name in $(echo "$4" | tr , ' '); do
+    if [ -e "FOLDER/$name.down" ]; then echo "Error from server (ServiceUnavailable): $name" >&2; down=1; continue; fi
+    for item in "FOLDER/$name"/*.json; do [ -e "$item" ] && { echo "$comma"; cat "$item"; comma=,; }; done
+    [ -d "FOLDER/$name" ] || exit 7
+  done
+  echo ']}'; [ -s "FOLDER/refused" ] || [ "$down" ] && exit 1; exit 0 ;;
 esac
 """
 
@@ -80,9 +86,23 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "metadata": {"name": "db", "namespace": "shop"},
         "spec": {"podSelector": {"matchLabels": {"app": "db"}}},
     }
-    lists = {"pods": pods, "networkpolicies.networking.k8s.io": [policy], "networkpolicies.projectcalico.org": []}
+    stored = {
+        "apiVersion": "crd.projectcalico.org/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "default.open", "namespace": "shop"},
+        "spec": {"order": 1, "selector": "all()", "ingress": [{"action": "Allow"}]},
+    }
+    lists = {
+        "pods": pods,
+        "networkpolicies.networking.k8s.io": [policy],
+        "networkpolicies.projectcalico.org": [],
+        "networkpolicies.crd.projectcalico.org": [stored],
+    }
     for name, items in lists.items():
-        (folder / f"{name}.json").write_text(json.dumps({"kind": "List", "items": items}))
+        (folder / name).mkdir()
+        for number, item in enumerate(items):
+            (folder / name / f"{number}.json").write_text(json.dumps(item))
+    (folder / "refused").write_text("")
     kubectl = folder / "kubectl"
     kubectl.write_text(KUBECTL.replace("FOLDER", str(folder)))
     kubectl.chmod(0o755)
@@ -101,9 +121,27 @@ def test_a_change_to_a_live_cluster(cluster: Path, capsys: pytest.CaptureFixture
     code, out, _ = reach(capsys, "diff", "--context", "prod", "--delete", "netpol/shop/db")
     assert (code, out.splitlines()[-1]) == (0, "2 pairs open; nothing closes.")
     wanted = cluster / "wanted.yaml"
-    wanted.write_text((cluster / "pods.json").read_text())
+    wanted.write_text("\n---\n".join(path.read_text() for path in sorted((cluster / "pods").iterdir())))
     code, out, _ = reach(capsys, "diff", "--context", "prod", wanted)
     assert (code, out.splitlines()[-1]) == (0, "2 pairs open; nothing closes.")
+
+
+def test_a_kind_that_may_not_be_read(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (cluster / "refused").write_text('Error from server (Forbidden): nodes is forbidden: User "me"\n')
+    code, _, err = reach(capsys, "explain", "web", "db:80", "--context", "prod")
+    assert (code, "nodes is forbidden" in err, "--keep-going" in err) == (3, True, True)
+    code, out, err = reach(capsys, "explain", "web", "db:80", "--context", "prod", "--keep-going")
+    assert (code, "left out: kubectl get: Error from server (Forbidden): nodes" in err) == (0, True)
+    assert "isolated by NetworkPolicy shop/db" in out
+
+
+def test_calicos_storage_is_read_where_its_own_api_is_down(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = reach(capsys, "explain", "web", "db:80", "--context", "prod")
+    assert "dropped" in out
+    (cluster / "networkpolicies.projectcalico.org.down").write_text("")
+    code, out, _ = reach(capsys, "explain", "web", "db:80", "--context", "prod")
+    assert code == 0
+    assert "NetworkPolicy shop/open rule 1 allows it" in out
 
 
 @pytest.mark.usefixtures("cluster")

@@ -1,6 +1,7 @@
 """`netdojo reach`: who reaches whom and why, computed from manifests; nothing runs.
 
 - `inputs`   what every command reads: paths, standard input, or a live cluster
+- `places`   where rules stand in files
 - `live`     a live cluster's objects, by kubectl
 - `change`   objects as they would be after a change
 - `matrix`, `explain`, `diff`, `lint`, `check`: one command each; `required`: two

@@ -30,7 +30,6 @@ keep_going_option = click.option(
 )
 
 MOST_KINDS = 8
-OTHER_POLICY_GROUPS = {"projectcalico.org", "crd.projectcalico.org", "policy.networking.k8s.io", "cilium.io"}
 
 
 def input_options(command: F) -> F:
@@ -50,8 +49,10 @@ def read_world(
         BrokenContentError: objects that cannot be read; not with `keep_going`.
     """
     from grader.reachability.world import World
+    from tui.commands.reach.places import rule_line
 
-    return World(parse(read(paths, context, keep_going=keep_going), namespace, keep_going=keep_going))
+    objects = parse(read(paths, context, keep_going=keep_going), namespace, keep_going=keep_going)
+    return World(objects, rule_line=rule_line)
 
 
 def read(paths: Iterable[str], context: str | None = None, *, keep_going: bool = False) -> Located:
@@ -72,7 +73,7 @@ def read(paths: Iterable[str], context: str | None = None, *, keep_going: bool =
     if context is not None:
         from tui.commands.reach.live import objects_of
 
-        found += ((item, Origin()) for item in objects_of(context))
+        found += ((item, Origin()) for item in objects_of(context, refused=_warn if keep_going else None))
     skipped = _warn if keep_going else None
     located = read_located(names, skipped=skipped, shared=True)
     return found + [(item, Origin(file, line)) for item, file, line in located]
@@ -94,10 +95,12 @@ def parse(located: Located, namespace: str, *, keep_going: bool = False, quiet: 
 
 def _note(passed_over: Mapping[str, int]) -> None:
     """Name what may decide traffic and is not judged, and count what decides none."""
-    ignored = [f"{count} {kind}" for kind, count in passed_over.items() if _decides(kind)]
+    from grader.kube.passed_over import may_decide
+
+    ignored = [f"{count} {kind}" for kind, count in passed_over.items() if may_decide(kind)]
     if ignored:
         click.echo(f"note: not judged, although they may decide traffic: {', '.join(ignored)}", err=True)
-    others = [f"{count} {kind}" for kind, count in passed_over.items() if not _decides(kind)]
+    others = [f"{count} {kind}" for kind, count in passed_over.items() if not may_decide(kind)]
     if others:
         more = f" and {len(others) - MOST_KINDS} more kinds" if len(others) > MOST_KINDS else ""
         click.echo(f"note: passed over, as they decide no traffic: {', '.join(others[:MOST_KINDS])}{more}", err=True)
@@ -119,8 +122,3 @@ def _readable(located: Located, namespace: str) -> Iterable[tuple[dict[str, Any]
 
 def _warn(error: Exception) -> None:
     click.echo("\n".join(f"left out: {line}" for line in str(error).splitlines()), err=True)
-
-
-def _decides(kind: str) -> bool:
-    """Tell whether a kind that is passed over may decide traffic: those of other policy APIs do."""
-    return kind.partition(".")[2] in OTHER_POLICY_GROUPS

@@ -40,6 +40,7 @@ def lint(
     from grader.lint import lint as lints
     from grader.lint.finding import CODES, Level
     from grader.lint.scene import Scene
+    from tui.commands.reach.places import rule_line
     from tui.output import findings as forms
     from tui.output import terminal_width, wants_color
 
@@ -53,13 +54,14 @@ def lint(
     )
     found = [each for each in lints(world) if (not selected or each.code in selected) and each.code not in ignored]
     if output == "json":
-        click.echo(forms.findings_json(found, len(policies)))
+        click.echo(forms.findings_json(found, len(policies), rule_line))
     elif output == "sarif":
-        click.echo(forms.findings_sarif(found))
+        click.echo(forms.findings_sarif(found, rule_line))
     elif output == "junit":
         click.echo(forms.findings_junit(found, policies))
     else:
-        click.echo(forms.findings_text(found, len(policies), terminal_width(), color=wants_color()))
+        text = forms.findings_text(found, len(policies), terminal_width(), color=wants_color(), rule_line=rule_line)
+        click.echo(text)
     if fail_on == "never":
         return ExitCode.HELD
     levels = list(Level)[: list(Level).index(Level(fail_on)) + 1]

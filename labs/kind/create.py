@@ -1,0 +1,149 @@
+"""A cluster from nothing, phase by phase; and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING
+
+from grader.errors import InfrastructureError, NotCapableError
+from labs.kind import binary, health, images, loading
+from labs.kind.calico import manifests, sources
+from labs.kind.calico.install import Installer
+from labs.kind.config import document
+from labs.kind.engine import CLUSTER, HOME, KIND_CLUSTER
+from labs.kind.state import KIND_LOCK, KUBECONFIG
+from labs.kube.mirror import Mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from pathlib import Path
+
+    from grader.ports import Manifest
+    from labs.kind.binary import Program
+    from labs.kind.calico.sources import Calico
+    from labs.kind.config import Plan
+    from labs.kind.engine import Container, Engine
+    from labs.kind.phases import Phases
+    from labs.kind.state import Pool
+    from labs.kube.api import Api
+
+
+_READY_SECONDS = 300.0
+
+
+class Maker:
+    """Makes and removes clusters.
+
+    Args:
+        engine: where they run.
+        program: kind.
+        pool: the folder of their records.
+        home: whose they are: a word that no other folder of netdojo's shares.
+        connect: gives the API behind a kubeconfig.
+        check: raises where a cluster cannot be made here, and tells what is less than it should be.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        program: Program,
+        pool: Pool,
+        home: str,
+        connect: Callable[[Path], Api],
+        check: Callable[[Plan, Callable[[str], None]], Awaitable[None]] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._program = program
+        self._pool = pool
+        self._home = home
+        self._connect = connect
+        self._check = check
+
+    async def make(self, name: str, plan: Plan, calico: Calico, loaded: Iterable[str], phases: Phases) -> None:
+        """Make a cluster and return when Calico and everything else in it works.
+
+        Raises:
+            InfrastructureError: it cannot be made, with what to do. What there is of it is left for `remove`.
+        """
+        if self._check is not None:
+            await self._check(plan, phases.tell)
+        objects = await self._read(calico, phases.tell)
+        if not calico.operator and (why := manifests.lacking(objects, plan)):
+            raise NotCapableError(why, remedy="leave the setting kind.calico at operator, or name newer files")
+        plan = dataclasses.replace(plan, node_image=await self._node_image(plan.node_image, phases))
+        with phases.phase(f"making {'the node' if plan.nodes == 1 else f'{plan.nodes} nodes'} with kind"):
+            await self._kind_create(name, plan, phases.tell)
+        nodes = await self.nodes(name)
+        api = self._connect(self._pool.of(name) / KUBECONFIG)
+        mirror = Mirror(api)
+        try:
+            with phases.phase("installing Calico"):
+                await Installer(api, self._engine, nodes[0].name).apply(objects, plan, by_operator=calico.operator)
+            with phases.phase("waiting for Calico and the cluster"):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._load(nodes, plan, objects, loaded, phases.tell))
+                    group.create_task(health.wait(api, mirror, phases.tell, _READY_SECONDS))
+        except* InfrastructureError as group_of_errors:
+            raise group_of_errors.exceptions[0] from None
+        finally:
+            mirror.close()
+
+    async def nodes(self, name: str) -> tuple[Container, ...]:
+        """The containers of a cluster's nodes, the control plane first, then by name."""
+        found = await self._engine.containers({KIND_CLUSTER: name})
+        return tuple(sorted(found, key=lambda node: (not node.name.endswith("control-plane"), node.name)))
+
+    async def remove(self, name: str) -> None:
+        """Remove a cluster with its outside hosts, whatever there is of it; nothing there is fine.
+
+        Raises:
+            InfrastructureError: it cannot be removed; its record stays.
+        """
+        folder = self._pool.of(name)
+        await binary.end_left(folder / KIND_LOCK)
+        for host in await self._engine.containers({CLUSTER: name, HOME: self._home}):
+            await self._engine.remove(host.id)
+        if await self._engine.containers({KIND_CLUSTER: name}):
+            arguments = ("delete", "cluster", "--name", name, "--kubeconfig", str(folder / KUBECONFIG))
+            ended = await self._program.run(arguments, lambda _: None)
+            if ended.code:
+                raise binary.explain(f"remove the cluster {name}", ended)
+        self._pool.forget(name)
+
+    async def _read(self, calico: Calico, tell: Callable[[str], None]) -> tuple[Manifest, ...]:
+        cache = self._pool.folder / "files"
+        found = [await asyncio.to_thread(sources.read, source, cache, tell) for source in calico.sources]
+        return tuple(item for objects in found for item in objects)
+
+    async def _node_image(self, image: str, phases: Phases) -> str:
+        """The name under which the engine has the node image; it is fetched where it has none."""
+        name = await images.resolve(self._engine, image)
+        if name not in await self._engine.images((name,)):
+            with phases.phase(f"fetching the node image {image} from {images.registry_of(image)}"):
+                await self._engine.pull(image, phases.tell)
+        return name
+
+    async def _kind_create(self, name: str, plan: Plan, tell: Callable[[str], None]) -> None:
+        folder = self._pool.of(name)
+        arguments = ("create", "cluster", "--name", name, "--config", "-", "--kubeconfig", str(folder / KUBECONFIG))
+
+        def progress(line: str) -> None:
+            # One line a step, "• Starting control-plane" and so on; the pictures are of no use in a log.
+            if line.strip().startswith("•"):
+                tell("  " + line.strip().strip("•").encode("ascii", "ignore").decode().strip(" .").strip())
+
+        ended = await self._program.run(arguments, progress, document(plan, name), folder / KIND_LOCK)
+        if ended.code:
+            raise binary.explain("make the cluster", ended)
+
+    async def _load(
+        self,
+        nodes: tuple[Container, ...],
+        plan: Plan,
+        objects: tuple[Manifest, ...],
+        loaded: Iterable[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        wanted = (plan.workload_image, *loaded, *manifests.images(objects))
+        await loading.load(self._engine, [node.name for node in nodes], wanted, tell)

@@ -1,0 +1,95 @@
+"""The traffic of a cluster in which nothing runs but itself: what does not pass is its own affair, and stays so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grader.dataplane import ShowsDataplane
+from grader.ports import Outcome, Probe
+from labs.kube import canary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from grader.dataplane import NodeFacts
+    from grader.ports import Cluster, Manifest
+
+_DNS_NAMESPACE, _DNS_LABEL, _DNS_SERVICE = "kube-system", ("k8s-app", "kube-dns"), "service:kube-system/kube-dns"
+_DNS_PORT = 53
+
+
+async def look(cluster: Cluster) -> frozenset[str]:
+    """What does not pass, and what carries the traffic, in words that do not depend on names of pods.
+
+    Between nodes, the canary's clients (a pod on each node) and the cluster's DNS: within a node and over nodes, from
+    pods and from nodes, to pods and by a Service. Policies are seen to work first.
+
+    Raises:
+        InfrastructureError: it cannot be looked at, or policies are not enforced.
+    """
+    await cluster.prove_enforcement()
+    objects = await _placed(cluster)
+    probes = dict(_probes(objects, cluster.capabilities.families))
+    seen = await cluster.probe(tuple(probes.values()))
+    names = dict(zip(probes.values(), probes, strict=True))
+    silent = frozenset(names[each.probe] for each in seen if each.outcome is not Outcome.OPEN)
+    return silent | await _dataplanes(cluster)
+
+
+async def _dataplanes(cluster: Cluster) -> frozenset[str]:
+    """What carries the traffic of each node, by what its kernel holds."""
+    if not isinstance(cluster, ShowsDataplane):
+        return frozenset()
+    facts = await cluster.dataplane()
+    return frozenset(f"node {node.node} runs {_carrier(node)}" for node in facts.nodes)
+
+
+def _carrier(node: NodeFacts) -> str:
+    if any(name.startswith("cali_") for name in node.programs):
+        return "eBPF programs"
+    return "iptables" if node.chains else "nftables" if node.nftables else "no dataplane of Calico's"
+
+
+async def _placed(cluster: Cluster) -> Sequence[Manifest]:
+    """Nodes and pods; the canary's too, which a snapshot leaves out."""
+    places = getattr(cluster, "places", None)
+    found: Sequence[Manifest] = await (places() if places is not None else cluster.snapshot())
+    return found
+
+
+def _probes(objects: Iterable[Mapping[str, Any]], families: Sequence[int]) -> Iterable[tuple[str, Probe]]:
+    """Each probe with its name."""
+    items = tuple(objects)
+    nodes = sorted(str(item["metadata"]["name"]) for item in items if item["kind"] == "Node")
+    clients = {canary.name("client", node): node for node in nodes}
+    here = {
+        f"{canary.NAMESPACE}/{name}": f"a pod of {node}"
+        for name, node in clients.items()
+        if any(_is(item, canary.NAMESPACE, name) for item in items)
+    }
+    servers = sorted(f"{_DNS_NAMESPACE}/{item['metadata']['name']}" for item in items if _is_dns(item))
+    sources = here | {f"node:{node}": f"node {node}" for node in nodes}
+    for family in families:
+        for source, called in sources.items():
+            for number, server in enumerate(servers):
+                yield f"{called} to DNS {number} (IPv{family})", Probe(source, server, _DNS_PORT, "TCP", family)
+            for other, name in here.items():
+                if other != source:
+                    yield f"{called} pings {name} (IPv{family})", Probe(source, other, 0, "ICMP", family)
+        if family == families[0]:
+            for source, called in sources.items():
+                probe = Probe(source, _DNS_SERVICE, _DNS_PORT, "TCP", family, "service")
+                yield f"{called} to DNS by its Service (IPv{family})", probe
+
+
+def _is(item: Mapping[str, Any], namespace: str, name: str) -> bool:
+    metadata = item["metadata"]
+    return item["kind"] == "Pod" and (metadata.get("namespace"), metadata["name"]) == (namespace, name)
+
+
+def _is_dns(item: Mapping[str, Any]) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    key, value = _DNS_LABEL
+    is_there = item["kind"] == "Pod" and item["metadata"].get("namespace") == _DNS_NAMESPACE
+    return is_there and labels.get(key) == value

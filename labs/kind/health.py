@@ -1,0 +1,77 @@
+"""Whether a cluster works: its nodes, Calico, and all that runs in it. Watches tell; nothing is asked twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grader.errors import InfrastructureError
+from labs.kind.calico import operator
+from labs.kube import ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from grader.ports import Manifest
+    from labs.kube.api import Api, Resource
+    from labs.kube.mirror import Mirror
+
+_TELLING = frozenset(
+    {
+        *("nodes", "pods", "deployments.apps", "daemonsets.apps"),
+        *("apiservices.apiregistration.k8s.io", "tigerastatuses.operator.tigera.io"),
+    }
+)
+"""Kinds whose objects tell whether a cluster works."""
+
+
+async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: float) -> None:
+    """Return when nodes, Calico, and all workloads of the cluster are ready.
+
+    Raises:
+        InfrastructureError: they are not in time; the message says which, and why.
+    """
+    known = await api.resources(again=True)
+    kinds = [found for found in known if str(found) in _TELLING]
+    await mirror.follow(kinds)
+    said = ""
+
+    def done() -> bool | None:
+        nonlocal said
+        late = _late(mirror, kinds)
+        if late and late[0] != said:
+            said = late[0]
+            tell(f"waiting for {said}" + (f" and {len(late) - 1} more" if len(late) > 1 else ""))
+        return not late or None
+
+    if await mirror.until(done, seconds) is None:
+        late = _late(mirror, kinds)
+        raise InfrastructureError(
+            f"the cluster is not ready after {seconds:.0f} s: {'; '.join(late)}",
+            remedy="an image may be missing and not be fetched: netdojo lab prepare brings it; or the machine has too "
+            "little memory: netdojo doctor says",
+        )
+    await api.resources(again=True)
+
+
+def _late(mirror: Mirror, kinds: Iterable[Resource]) -> list[str]:
+    """What is not ready yet, and why."""
+    items = [(resource, item) for resource in kinds for item in mirror.objects(resource).values()]
+    return [why for resource, item in items if (why := lateness(resource.kind, item))]
+
+
+def lateness(kind: str, item: Manifest) -> str:
+    """Why an object is not as it is in a cluster that works; empty when it is."""
+    name = item["metadata"]["name"]
+    if kind == "Node":
+        return "" if ready.node(item) else f"node {name}"
+    if kind == "Pod":
+        why = ready.pod(item)
+        return f"pod {item['metadata']['namespace']}/{name}: {why}" if why and ready.is_hopeless(item) else ""
+    if kind == "APIService":
+        conditions = (item.get("status") or {}).get("conditions") or ()
+        available = any(found["type"] == "Available" and found["status"] == "True" for found in conditions)
+        return "" if available else f"the API {name}"
+    if kind == operator.STATUS_KIND:
+        return operator.unavailable(item)
+    why = ready.workload(item)
+    return f"{kind.lower()} {item['metadata']['namespace']}/{name}: {why}" if why else ""

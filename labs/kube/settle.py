@@ -1,0 +1,253 @@
+"""The barrier: returns when every node's dataplane has taken up what was written before.
+
+First the signals of all touched kinds are flipped at once, and seen on each node. That each of them is there means that
+felix has computed everything older; but felix hands one computation to its dataplane in pieces (calico 3.28,
+felix/dataplane/linux/int_dataplane.go: msgPeekLimit), endpoints after sets and policies
+(felix/calc/event_sequencer.go: Flush). So a last flip follows, of a pod's label: it is computed later, and applied
+after all of the pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from grader.errors import InfrastructureError, NotEnforcedError
+from labs.kube import canary, lookout
+from labs.kube.canary import NAMESPACE, TURN, Signal
+from labs.kube.lookout import Sight
+from labs.kube.resources import resource_of
+from labs.kube.signals import served
+from labs.kube.standing import Canary
+from labs.locks import FileLock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from pathlib import Path
+
+    from grader.ports import Manifest
+    from labs.kube.api import Api
+    from labs.kube.mirror import Mirror
+    from labs.kube.standing import Stand
+
+_TURNER = "netdojo-turn"
+"""The field manager of flips: they own the side's label, and what says it, and nothing else."""
+_LIMIT_SECONDS = 90
+"""Calico's agent may be restarting, or the machine be very busy: a change that takes long is none that fails."""
+_PROOF_SECONDS = 15
+_UNSIGNALLED_SECONDS = 2.0
+"""For kinds that carry no signal: ten times what a change takes to arrive on an idle node (0.1 to 0.2 s)."""
+_SILENCE_MILLISECONDS = 300
+_LOCK_SECONDS = 0.02
+_KUBERNETES_ORDER = 1000.0
+_State = tuple[int, tuple[str, ...]]
+"""Whose turn it is, and the resource versions of the objects that say so."""
+
+
+class Barrier:
+    """Waits for the dataplanes of one cluster.
+
+    Args:
+        api: its API.
+        mirror: follows its nodes and pods.
+        image: what the canary's pods run.
+        lock: a file by which two processes do not flip at once; the same for all that use this cluster.
+    """
+
+    def __init__(self, api: Api, mirror: Mirror, *, image: str = canary.IMAGE, lock: Path) -> None:
+        self._api = api
+        self._canary = Canary(api, mirror, image)
+        self._lock = lock
+        self._confirmed: dict[Signal, _State] = {}
+
+    async def wait(self, signals: Iterable[Signal], *, unsignalled: bool = False) -> None:
+        """Return when everything of these signals' kinds that was written before is enforced on every node.
+
+        Args:
+            signals: of the touched kinds; nothing is waited for when there are none.
+            unsignalled: a kind was touched that carries no signal of its own.
+
+        Raises:
+            InfrastructureError: a node did not take it up in time.
+        """
+        wanted = frozenset(signals)
+        if not wanted and not unsignalled:
+            return
+        async with self._alone():
+            stand = await self._canary.stand()
+            if unsignalled:
+                await asyncio.sleep(_UNSIGNALLED_SECONDS)
+            await self._pass(stand, await self._visible(wanted))
+
+    async def wait_all(self) -> None:
+        """Return when everything that was written before is enforced on every node.
+
+        Raises:
+            InfrastructureError: a node did not take it up in time.
+        """
+        await self.wait(Signal)
+
+    async def prove(self) -> None:
+        """Show on each node that a policy stops a packet and lets another through, and that changes arrive.
+
+        Raises:
+            NotEnforcedError: a packet got through that should not, or did not that should.
+            InfrastructureError: it cannot be shown, or a change did not arrive in time.
+        """
+        async with self._alone():
+            stand = await self._canary.stand()
+            passing = asyncio.ensure_future(self._pass(stand, await self._visible(frozenset(Signal))))
+            try:
+                await self._prove(stand)
+                await passing
+            finally:
+                passing.cancel()
+                await asyncio.gather(passing, return_exceptions=True)
+
+    async def _prove(self, stand: Stand) -> None:
+        proof = {node: _proof(server) for node, server in stand.nodes.items()}
+        for node, what, said in (await self._look(proof, _PROOF_SECONDS))[:1]:
+            got = "got through" if what == "closed" else "did not get through"
+            raise NotEnforcedError(
+                f"the cluster does not enforce policy: on node {node} the canary's packet to its {what} port {got}"
+                + (f" ({said})" if said else ""),
+                remedy="the network plugin has to enforce NetworkPolicy (Calico does); see that its pods run: "
+                "kubectl get pods -A",
+            )
+
+    async def _visible(self, signals: frozenset[Signal]) -> frozenset[Signal]:
+        """Those of these signals that this cluster gives and nobody hides; waits a moment for the others."""
+        given = signals & served(await self._api.resources())
+        if Signal.POLICY not in given or not await self._is_hidden():
+            return given
+        await asyncio.sleep(_UNSIGNALLED_SECONDS)
+        return given - {Signal.POLICY}
+
+    async def _is_hidden(self) -> bool:
+        """Whether a global policy stands before every NetworkPolicy, and may decide on the canary's traffic first.
+
+        A NetworkPolicy has the order 1000 (calico 3.28, libcalico-go/lib/backend/k8s/conversion/constants.go).
+        """
+        resource = resource_of(
+            {"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy"}, await self._api.resources()
+        )
+        policies = (await self._api.list(resource)).items if resource else ()
+        specs = [item["spec"] for item in policies if not canary.is_canary(item)]
+        return any(
+            spec.get("tier", "default") != "default" or (order is not None and float(order) <= _KUBERNETES_ORDER)
+            for spec in specs
+            for order in [spec.get("order")]
+        )
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Hold the lock of flips. It is between processes and between loops, so it is asked for again and again."""
+        try:
+            while (lock := FileLock.acquire(self._lock)) is None:  # noqa: ASYNC110 - nothing tells of another process
+                await asyncio.sleep(_LOCK_SECONDS)
+        except OSError as error:
+            raise InfrastructureError(
+                f"the lock file {self._lock} cannot be made: {error.strerror or error}",
+                remedy="free some space, or mend the folder's permissions",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def _pass(self, stand: Stand, signals: frozenset[Signal]) -> None:
+        if signals:
+            await self._flip(stand, signals)
+        await self._flip(stand, frozenset({Signal.POD}))
+
+    async def _flip(self, stand: Stand, signals: frozenset[Signal]) -> None:
+        """Turn these signals to their other sides, and see it on each node."""
+        ordered = sorted(signals, key=lambda each: (each is Signal.SERVICE, each))  # kube-proxy takes the longest
+        states = dict(zip(ordered, await asyncio.gather(*(self._state(stand, each) for each in ordered)), strict=True))
+        doubtful = {each: state[0] for each, state in states.items() if state != self._confirmed.get(each)}
+        if doubtful:  # another process turned, and may not have lived to see it arrive
+            await self._turn(stand, {each: side for each, side in doubtful.items() if not states[each][1]})
+            await self._see(stand, doubtful, {each: 1 - side for each, side in doubtful.items()})
+        sides = {each: 1 - state[0] for each, state in states.items()}
+        turned = await self._turn(stand, sides)
+        await self._see(stand, sides, {})
+        self._confirmed |= {each: (side, turned[each]) for each, side in sides.items()}
+
+    async def _state(self, stand: Stand, signal: Signal) -> _State:
+        """The side that a signal's objects say; no versions when they do not agree, or are not there."""
+        objects = canary.turned(signal, 0, stand.servers, stand.clients)
+        found = await asyncio.gather(*(self._get(item) for item in objects))
+        sides = {(item or {"metadata": {}})["metadata"].get("labels", {}).get(TURN, "") for item in found}
+        if sides not in ({"0"}, {"1"}):
+            return 0, ()
+        versions = tuple(str(item["metadata"]["resourceVersion"]) for item in found if item is not None)
+        return int(sides.pop()), versions
+
+    async def _turn(self, stand: Stand, sides: Mapping[Signal, int]) -> dict[Signal, tuple[str, ...]]:
+        resources = await self._api.resources()
+
+        async def one(signal: Signal, side: int) -> tuple[str, ...]:
+            versions = []
+            for item in canary.turned(signal, side, stand.servers, stand.clients):
+                resource = resource_of(item, resources)
+                if resource is None:
+                    raise InfrastructureError(f"the cluster does not serve {item['kind']} any more")
+                namespace = item["metadata"].get("namespace", "")
+                done = await self._api.apply(resource, namespace, item, _TURNER)
+                versions.append(str(done["metadata"]["resourceVersion"]))
+            return tuple(versions)
+
+        done = await asyncio.gather(*(one(signal, side) for signal, side in sides.items()))
+        return dict(zip(sides, done, strict=True))
+
+    async def _see(self, stand: Stand, opened: Mapping[Signal, int], closed: Mapping[Signal, int]) -> None:
+        """Return when, on each node, these sides are open and those closed.
+
+        Raises:
+            InfrastructureError: not within the limit.
+        """
+        sights = {
+            node: [
+                Sight(f"{signal.name}{word}", _address(stand, server, signal, side), is_open=word == "+")
+                for word, sides in (("+", opened), ("-", closed))
+                for signal, side in sides.items()
+            ]
+            for node, server in stand.nodes.items()
+        }
+        for node, what, said in (await self._look(sights, _LIMIT_SECONDS))[:1]:
+            state = "opened" if what.endswith("+") else "closed"
+            raise InfrastructureError(
+                f"node {node} did not take up a change of kind {Signal[what[:-1]]} within {_LIMIT_SECONDS} s: "
+                f"the canary's port was not {state} ({said})",
+                remedy="its network plugin may not run: kubectl get pods -A -o wide; or a policy for the pods of all "
+                f"namespaces stands before others and hides {NAMESPACE} from view",
+            )
+
+    async def _look(self, sights: Mapping[str, list[Sight]], seconds: int) -> list[tuple[str, str, str]]:
+        """What is not as wanted after the limit: node, sight, and what was seen."""
+        watched = (
+            lookout.watch(self._api, canary.name("client", node), wanted, seconds) for node, wanted in sights.items()
+        )
+        late = zip(sights, await asyncio.gather(*watched), strict=True)
+        return [(node, what, said) for node, found in late for what, said in found.items()]
+
+    async def _get(self, item: Manifest) -> Manifest | None:
+        resource = resource_of(item, await self._api.resources())
+        metadata = item["metadata"]
+        return await self._api.get(resource, metadata.get("namespace", ""), metadata["name"]) if resource else None
+
+
+def _proof(server: str) -> list[Sight]:
+    return [
+        Sight("open", _join(server, canary.OPEN), milliseconds=_SILENCE_MILLISECONDS),
+        Sight("closed", _join(server, canary.CLOSED), is_open=False, milliseconds=_SILENCE_MILLISECONDS),
+    ]
+
+
+def _address(stand: Stand, server: str, signal: Signal, side: int) -> str:
+    return _join(stand.service if signal is Signal.SERVICE else server, canary.port(signal, side))
+
+
+def _join(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -1,0 +1,156 @@
+"""The canary's pods on the cluster: made once, left standing, mended when somebody has touched them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grader.errors import InfrastructureError
+from labs.kube import canary, ready
+from labs.kube.api import Refused
+from labs.kube.canary import NAMESPACE, Signal
+from labs.kube.resources import resource_of
+from labs.kube.signals import served
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from grader.ports import Manifest
+    from labs.kube.api import Api, Resource
+    from labs.kube.mirror import Key, Mirror
+
+_READY_SECONDS = 60.0
+_GONE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """The canary as it runs now.
+
+    Attributes:
+        nodes: the address of each node's server, by the node's name; nodes that are not ready are left out.
+        servers: the same by the server's pod.
+        clients: the addresses of the clients.
+        service: the cluster's address of the canary's Service.
+    """
+
+    nodes: Mapping[str, str]
+    servers: Mapping[str, str]
+    clients: tuple[str, ...]
+    service: str
+
+
+class Canary:
+    """Makes the canary stand.
+
+    Args:
+        api: the cluster's API.
+        mirror: follows nodes and pods.
+        image: what the pods run.
+    """
+
+    def __init__(self, api: Api, mirror: Mirror, image: str) -> None:
+        self._api = api
+        self._mirror = mirror
+        self._image = image
+        self._made = False
+
+    async def stand(self) -> Stand:
+        """The canary, made or mended where it is not as it has to be.
+
+        Raises:
+            InfrastructureError: it cannot run.
+        """
+        nodes, pods = await self._resource("v1", "Node"), await self._resource("v1", "Pod")
+        await self._mirror.follow((nodes, pods))
+        names = tuple(sorted(name for (_, name), node in self._mirror.objects(nodes).items() if ready.node(node)))
+        if not names:
+            raise InfrastructureError(
+                "no node of the cluster is ready", remedy="kubectl get nodes shows them; then start the lab again"
+            )
+        wanted = {canary.name(role, node): node for node in names for role in ("client", "server")}
+        if not self._made or self._missing(pods, wanted):
+            await self._make(pods, names, wanted)
+        at = {name: str(found["status"]["podIP"]) for name, found in self._kept(pods, wanted).items()}
+        by_node = {node: at[canary.name("server", node)] for node in names}
+        clients = tuple(at[canary.name("client", node)] for node in names)
+        only = {canary.name("server", node): address for node, address in by_node.items()}
+        return Stand(by_node, only, clients, await self._service(only))
+
+    def _kept(self, pods: Resource, wanted: Mapping[str, str]) -> dict[str, Manifest]:
+        objects = self._mirror.objects(pods)
+        found = {name: objects.get((NAMESPACE, name)) for name in wanted}
+        return {name: pod for name, pod in found.items() if pod is not None and ready.pod(pod) == ""}
+
+    def _missing(self, pods: Resource, wanted: Mapping[str, str]) -> set[str]:
+        return wanted.keys() - self._kept(pods, wanted).keys()
+
+    async def _make(self, pods: Resource, names: Sequence[str], wanted: Mapping[str, str]) -> None:
+        calico = Signal.CALICO_POLICY in served(await self._api.resources())
+        try:
+            for item in canary.grounds():
+                await self._apply(item)
+            await self._remove(pods, self._ended(pods, wanted))
+            made = (*canary.pods(names, self._image), *canary.rules(calico=calico))
+            await asyncio.gather(*(self._apply_pod(pods, item) for item in made))
+        except Refused as refused:
+            raise InfrastructureError(
+                f"the cluster does not take the canary that proves enforcement: {refused.message}",
+                remedy=f"delete the namespace {NAMESPACE} and try again; the kubeconfig's user has to be allowed to "
+                "make namespaces, pods and policies in it",
+            ) from refused
+        if await self._mirror.until(lambda: not self._missing(pods, wanted) or None, _READY_SECONDS) is None:
+            raise InfrastructureError(
+                f"the canary that proves enforcement does not run: {'; '.join(self._why(pods, wanted))}",
+                remedy=f"its image is {self._image}; kubectl -n {NAMESPACE} describe pods says more",
+            )
+        self._made = True
+
+    def _ended(self, pods: Resource, wanted: Mapping[str, str]) -> list[Key]:
+        """Pods of the canary that will never be ready again."""
+        return [
+            key
+            for key, pod in self._mirror.objects(pods).items()
+            if key[0] == NAMESPACE
+            and (key[1] not in wanted or ready.is_over(pod) or pod["metadata"].get("deletionTimestamp"))
+        ]
+
+    async def _apply_pod(self, pods: Resource, item: Manifest) -> None:
+        """Apply; a pod that is not as it has to be, and cannot be changed, is made again."""
+        try:
+            await self._apply(item)
+        except Refused as refused:
+            if item["kind"] != "Pod" or refused.code not in {409, 422}:
+                raise
+            await self._remove(pods, [(NAMESPACE, str(item["metadata"]["name"]))])
+            await self._apply(item)
+
+    async def _remove(self, pods: Resource, keys: Sequence[Key]) -> None:
+        await asyncio.gather(*(self._api.delete(pods, *key, grace=0) for key in keys))
+        await self._mirror.until(lambda: not self._mirror.objects(pods).keys() & set(keys) or None, _GONE_SECONDS)
+
+    def _why(self, pods: Resource, wanted: Mapping[str, str]) -> list[str]:
+        objects = self._mirror.objects(pods)
+        missing = sorted(self._missing(pods, wanted))
+        found = {name: objects.get((NAMESPACE, name)) for name in missing}
+        return [f"{name} on {wanted[name]}: {ready.pod(pod) if pod else 'not there'}" for name, pod in found.items()]
+
+    async def _service(self, servers: Mapping[str, str]) -> str:
+        """The Service's address; the Service is made when it is not there."""
+        resource = await self._resource("v1", "Service")
+        found = await self._api.get(resource, NAMESPACE, canary.SERVICE)
+        if found is None:
+            item = canary.turned(Signal.SERVICE, 0, servers)[0]
+            found = await self._api.apply(resource, NAMESPACE, item)
+        return str(found["spec"]["clusterIP"])
+
+    async def _apply(self, item: Manifest) -> None:
+        resource = await self._resource(item["apiVersion"], item["kind"])
+        await self._api.apply(resource, item["metadata"].get("namespace", ""), item)
+
+    async def _resource(self, version: str, kind: str) -> Resource:
+        found = resource_of({"apiVersion": version, "kind": kind}, await self._api.resources())
+        if found is None:
+            raise InfrastructureError(f"the cluster does not serve {kind} ({version})")
+        return found

@@ -1,0 +1,191 @@
+"""The barrier: it opens when every node has taken up what was written, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grader.errors import InfrastructureError, NotEnforcedError
+from labs.kube import settle
+from labs.kube.api import Resource
+from labs.kube.canary import NAMESPACE, Signal, name, port
+from labs.kube.mirror import Mirror
+from labs.kube.settle import Barrier
+from labs.kube.signals import has_own, served, touched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def barrier(api: Any, lock: Path) -> Iterator[Barrier]:
+    mirror = Mirror(api)
+    yield Barrier(api, mirror, lock=lock)
+    mirror.close()
+    api.end_watches()
+
+
+@pytest.mark.parametrize("signal", Signal)
+async def test_it_waits_for_the_kind_that_was_touched(api: Any, barrier: Barrier, signal: Signal) -> None:
+    await barrier.prove()
+    api.lag.add(signal)
+    with pytest.raises(InfrastructureError, match=rf"node node-[ab] did not take up a change of kind {signal.value}"):
+        await barrier.wait({signal})
+    api.lag.clear()
+    await barrier.wait({signal})
+
+
+async def test_it_does_not_wait_for_other_kinds(api: Any, barrier: Barrier) -> None:
+    await barrier.prove()
+    api.lag.update({Signal.SERVICE, Signal.NAMESPACE})
+    await barrier.wait({Signal.POLICY})
+
+
+async def test_the_last_flip_is_a_pods_label_after_the_others_were_seen(api: Any, barrier: Barrier) -> None:
+    await barrier.prove()
+    api.applied.clear()
+    await barrier.wait({Signal.POLICY})
+    assert api.applied[0] == "networkpolicies.networking.k8s.io/turn"
+    assert sorted(api.applied[1:]) == sorted(f"pods/{name('server', node)}" for node in ("node-a", "node-b"))
+
+
+async def test_nothing_touched_is_nothing_waited_for(api: Any, barrier: Barrier) -> None:
+    await barrier.wait(())
+    assert (api.looks, api.applied) == (0, [])
+
+
+async def test_a_turn_that_another_process_left_unseen_is_seen_first(api: Any, barrier: Barrier, lock: Path) -> None:
+    """Else its older side, still open, would be taken for the answer to the next turn."""
+    await barrier.prove()
+    api.lag.add(Signal.POLICY)
+    with pytest.raises(InfrastructureError):
+        await barrier.wait({Signal.POLICY})
+    mirror = Mirror(api)
+    other = Barrier(api, mirror, lock=lock)
+    try:
+        with pytest.raises(InfrastructureError, match="NetworkPolicy"):
+            await other.wait({Signal.POLICY})
+        api.lag.clear()
+        await other.wait({Signal.POLICY})
+    finally:
+        mirror.close()
+        api.end_watches()
+
+
+async def test_proof_that_a_policy_stops_packets(api: Any, barrier: Barrier) -> None:
+    await barrier.prove()
+    api.lax = True
+    with pytest.raises(NotEnforcedError, match=r"does not enforce policy: on node node-a .* closed port got through"):
+        await barrier.prove()
+
+
+async def test_who_cannot_look_has_not_seen(api: Any, barrier: Barrier) -> None:
+    api.blind = True
+    with pytest.raises(InfrastructureError, match="cannot look whether policies are enforced: sh: not found") as error:
+        await barrier.prove()
+    assert not isinstance(error.value, NotEnforcedError)
+
+
+async def test_the_canary_stands_on_each_ready_node_and_is_made_once(api: Any, barrier: Barrier) -> None:
+    api.put("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-off"}})
+    await barrier.prove()
+    pods = {key[2] for key in api.objects if key[0] == "pods"}
+    assert pods == {name(role, node) for role in ("client", "server") for node in ("node-a", "node-b")}
+    before = [path for path in api.applied if path.startswith("pods/client")]
+    await barrier.prove()
+    assert [path for path in api.applied if path.startswith("pods/client")] == before
+
+
+async def test_a_canary_that_was_deleted_or_has_ended_is_mended(api: Any, barrier: Barrier) -> None:
+    await barrier.prove()
+    client, server = name("client", "node-a"), name("server", "node-b")
+    api.remove("pods", NAMESPACE, client)
+    ended = api.objects["pods", NAMESPACE, server]
+    api.put("pods", {**ended, "status": {"phase": "Failed", "reason": "Evicted"}})
+    await barrier.prove()
+    assert api.objects["pods", NAMESPACE, client]["status"]["phase"] == "Running"
+    assert api.objects["pods", NAMESPACE, server]["status"]["phase"] == "Running"
+
+
+async def test_a_canary_that_does_not_run_is_told_with_its_reason(
+    api: Any, barrier: Barrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labs.kube.standing._READY_SECONDS", 0.05)
+    api.sleepy.add(name("server", "node-b"))
+    with pytest.raises(InfrastructureError, match=rf"{name('server', 'node-b')} on node-b: pending, not ready yet"):
+        await barrier.prove()
+
+
+async def test_without_a_ready_node_nothing_can_be_proven(api: Any, barrier: Barrier) -> None:
+    for node in ("node-a", "node-b"):
+        api.put("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+    with pytest.raises(InfrastructureError, match="no node of the cluster is ready"):
+        await barrier.prove()
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_hidden"),
+    [
+        ({"order": 10}, True),
+        ({"order": 1000.5}, False),
+        ({}, False),
+        ({"tier": "security"}, True),
+        ({"order": 0}, True),
+    ],
+)
+async def test_a_policy_for_all_that_comes_first_hides_a_signal_which_is_not_waited_for_then(
+    api: Any, barrier: Barrier, spec: Any, is_hidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "_UNSIGNALLED_SECONDS", 0.0)
+    await barrier.prove()
+    kind = api.kind("globalnetworkpolicies", "projectcalico.org")
+    api.put(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "all"}, "spec": spec})
+    api.applied.clear()
+    await barrier.wait({Signal.POLICY})
+    assert ("networkpolicies.networking.k8s.io/turn" in api.applied) is not is_hidden
+
+
+async def test_two_at_once_take_turns(api: Any, barrier: Barrier, lock: Path) -> None:
+    mirror = Mirror(api)
+    other = Barrier(api, mirror, lock=lock)
+    try:
+        await asyncio.gather(*(each.wait(Signal) for each in (barrier, other, barrier, other)))
+    finally:
+        mirror.close()
+
+
+def test_every_signal_has_ports_of_its_own() -> None:
+    ports = [port(signal, side) for signal in Signal for side in (0, 1)]
+    assert len(set(ports)) == len(ports)
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "services", "signals"),
+    [
+        ("networking.k8s.io", "NetworkPolicy", True, {Signal.POLICY}),
+        ("networking.k8s.io", "Ingress", True, set()),
+        ("", "Namespace", False, {Signal.NAMESPACE}),
+        ("", "Pod", False, {Signal.POD}),
+        ("apps", "Deployment", True, {Signal.POD, Signal.SERVICE}),
+        ("", "Service", True, {Signal.SERVICE}),
+        ("discovery.k8s.io", "EndpointSlice", False, {Signal.SERVICE}),
+        ("", "ConfigMap", False, set()),
+        ("projectcalico.org", "NetworkPolicy", False, {Signal.CALICO_POLICY}),
+        ("crd.projectcalico.org", "GlobalNetworkPolicy", False, {Signal.CALICO_GLOBAL}),
+        ("projectcalico.org", "Tier", False, set(Signal)),
+        ("policy.networking.k8s.io", "ClusterNetworkPolicy", False, set(Signal)),
+    ],
+)
+def test_which_signals_tell_of_a_kind(group: str, kind: str, services: bool, signals: set[Signal]) -> None:
+    resource = Resource(group, "v1", kind.lower(), kind, namespaced=True)
+    assert touched(resource, services=services) == signals
+    assert has_own(resource) is (signals != set(Signal))
+
+
+def test_without_calico_there_are_only_kubernetes_own_signals(api: Any) -> None:
+    assert served(api.kinds) == set(Signal)
+    plain = [each for each in api.kinds if "calico" not in each.group]
+    assert served(plain) == {Signal.POLICY, Signal.POD, Signal.NAMESPACE, Signal.SERVICE}

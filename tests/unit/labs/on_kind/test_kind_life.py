@@ -1,0 +1,271 @@
+"""The life of labs and clusters on kind: made, found, given back, taken again, broken, and interrupted anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from grader.errors import InfrastructureError
+from labs.base import Phase
+from labs.kind import state
+from labs.kind.engine import KIND_CLUSTER, Container
+from labs.kind.state import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def stages(world: Any) -> dict[str, str]:
+    return {record.name: record.stage.value for record in state.Pool(world.folder / "pool").records()}
+
+
+async def test_a_lab_starts_is_found_by_another_process_and_gives_its_cluster_back(world: Any) -> None:
+    said: list[str] = []
+    running = await world.backend().start(world.request(namespace="shop"), world.lab(), said.append)
+    (name,) = world.clusters()
+    assert name.startswith("netdojo-")
+    assert running.phase is Phase.READY
+    assert any("making 2 nodes" in line for line in said)
+    assert "  Preparing nodes" in said
+    assert any(line.startswith("installing Calico: ") and line.endswith(" s") for line in said)
+    found = await world.backend().find("first", world.lab())
+    assert found.phase is Phase.READY
+    assert found.kubeconfig is not None
+    kubeconfig = yaml.safe_load(found.kubeconfig.read_text())
+    assert kubeconfig["contexts"][0]["context"]["namespace"] == "shop"
+    assert found.kubeconfig.stat().st_mode & 0o777 == 0o600
+    await world.backend().stop("first", world.lab())
+    assert not world.lab().exists()
+    assert stages(world) == {name: "free"}
+    assert (await world.backend().find("first", world.lab())).phase is Phase.ABSENT
+
+
+async def test_ten_labs_one_after_the_other_share_one_cluster(world: Any) -> None:
+    for number in range(10):
+        lab = world.lab(f"lab-{number}")
+        await world.backend().start(world.request(f"lab-{number}"), lab, str)
+        (api,) = world.apis.values()
+        assert {i["metadata"]["name"] for (k, _, _), i in api.objects.items() if k.kind == "Namespace"} == {
+            *("calico-apiserver", "default", "kube-system", "shop")
+        }
+        await world.backend().stop(f"lab-{number}", lab)
+        assert "shop" not in str(api.objects)
+    assert sum(run[0] == "create" for run in world.runs) == 1
+
+
+async def test_start_twice_is_start_once_and_stop_of_nothing_is_fine(world: Any) -> None:
+    await world.backend().stop("first", world.lab())
+    await world.backend().start(world.request(), world.lab(), str)
+    said: list[str] = []
+    await world.backend().start(world.request(), world.lab(), said.append)
+    assert "first is running already" in said
+    assert len(world.clusters()) == 1
+
+
+async def test_two_labs_at_once_have_two_clusters(world: Any) -> None:
+    backend = world.backend()
+    await asyncio.gather(*(backend.start(world.request(name), world.lab(name), str) for name in ("one", "two")))
+    assert sorted(stages(world).values()) == ["taken", "taken"]
+    assert len(world.clusters()) == 2
+
+
+async def test_other_topologies_do_not_take_each_others_clusters(world: Any) -> None:
+    await world.backend().start(world.request(nodes=1), world.lab(), str)
+    await world.backend().stop("first", world.lab())
+    await world.backend().start(world.request("second", nodes=2), world.lab("second"), str)
+    assert sorted(stages(world).values()) == ["free", "taken"]
+
+
+async def test_delete_removes_it(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    await world.backend().stop("first", world.lab(), delete=True)
+    assert not world.containers_known
+    assert stages(world) == {}
+
+
+@pytest.mark.parametrize("step", ["create", "remember", "apply"])
+async def test_interrupted_anywhere_it_cleans_up(world: Any, step: str) -> None:
+    reached = world.stop_at(step)
+    task = asyncio.create_task(world.backend().start(world.request(), world.lab(), str))
+    await asyncio.wait_for(reached.wait(), 10)
+    task.cancel()
+    world.pause[step].set()  # whatever cleans up may do the same
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not world.lab().exists()
+    assert set(stages(world).values()) <= {"free"}
+    assert len(world.clusters()) == len(stages(world))
+
+
+@pytest.mark.parametrize(("step", "left"), [("create", 0), ("remember", 0), ("apply", 1)])
+async def test_what_a_killed_start_left_is_cleaned_by_the_next_command(world: Any, step: str, left: int) -> None:
+    world.stop_at(step)
+    task = asyncio.create_task(world.backend().start(world.request(), world.lab(), str))
+    await asyncio.wait_for(world.reached[step].wait(), 10)
+    # What a kill leaves: files as they are now, and no lock.
+    kept = {file: file.read_bytes() for file in world.folder.rglob("*") if file.is_file() and ".lock" not in file.name}
+    containers, apis = dict(world.containers_known), dict(world.apis)
+    task.cancel()
+    world.pause.clear()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for file, data in kept.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    world.containers_known, world.apis = containers, apis
+    for api in apis.values():
+        api.gone = False
+    assert (await world.backend().find("first", world.lab())).phase is Phase.ABSENT
+    assert not world.lab().exists()
+    assert list(stages(world).values()) == ["free"] * left
+    assert len(world.clusters()) == left
+    assert (await world.backend().start(world.request(), world.lab(), str)).phase is Phase.READY
+
+
+def remove_by_hand(world: Any) -> None:
+    world.containers_known.clear()
+
+
+def stop_a_node(world: Any) -> None:
+    first = next(iter(world.containers_known))
+    world.containers_known[first] = replace(world.containers_known[first], state="exited")
+
+
+def stop_the_api(world: Any) -> None:
+    next(iter(world.apis.values())).gone = True
+
+
+def make_a_node_anew(world: Any) -> None:
+    first = next(iter(world.containers_known))
+    world.containers_known["another"] = replace(world.containers_known.pop(first), id="another")
+
+
+def lose_the_record(world: Any) -> None:
+    for record in (world.folder / "pool").glob("*/record.json"):
+        record.write_text("{", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (remove_by_hand, "was removed"),
+        (stop_a_node, "is exited: Docker may have been restarted"),
+        (stop_the_api, "does not answer"),
+        (make_a_node_anew, "made anew"),
+        (lose_the_record, "was removed"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "").replace("_", " "),
+)
+async def test_a_cluster_that_broke_is_noticed_and_made_again(
+    world: Any, happens: Callable[[Any], None], said: str
+) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    happens(world)
+    found = await world.backend().find("first", world.lab())
+    assert found.phase is Phase.BROKEN
+    assert said in found.detail
+    again = await world.backend().start(world.request(), world.lab(), str)
+    assert again.phase is Phase.READY
+    assert again.detail
+
+
+async def test_a_cluster_of_somebody_else_is_left_alone_whatever_its_name(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    (name,) = world.clusters()
+    await world.backend().stop("first", world.lab(), delete=True)
+    stranger = Container("theirs", f"{name}-control-plane", "running", "node:9", {KIND_CLUSTER: name})
+    world.containers_known["theirs"] = stranger
+    said: list[str] = []
+    await world.backend().start(world.request(), world.lab(), said.append)
+    assert world.containers_known["theirs"] == stranger
+    assert any(name in line and "left alone" in line for line in said)
+    assert f"{name.rpartition('-')[0]}-2" in world.clusters()
+    await world.backend().stop("first", world.lab(), delete=True)
+    assert world.containers_known == {"theirs": stranger}
+
+
+async def test_two_homes_never_share_a_name(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    names = world.clusters()
+    world.folder = world.folder / "other"
+    (world.folder / "calico").mkdir(parents=True)
+    (world.folder / "calico/1.yaml").write_text((world.folder.parent / "calico/10-calico.yaml").read_text())
+    await world.backend().start(world.request(), world.lab(), str)
+    assert len(world.clusters()) == 2
+    assert len({name.rpartition("-")[0] for name in world.clusters() | names}) == 2
+
+
+async def test_a_failure_is_told_and_leaves_nothing(world: Any) -> None:
+    world.fails["create"] = InfrastructureError("kind could not make the cluster", remedy="free some space")
+    with pytest.raises(InfrastructureError, match="could not make"):
+        await world.backend().start(world.request(), world.lab(), str)
+    assert not world.containers_known
+    assert not world.lab().exists()
+    del world.fails["create"]
+    assert (await world.backend().start(world.request(), world.lab(), str)).phase is Phase.READY
+
+
+async def test_a_transient_lab_ends_with_its_process(world: Any) -> None:
+    backend = world.backend()
+    await backend.start(world.request(transient=True), world.lab(), str)
+    assert (await world.backend().find("first", world.lab())).phase is Phase.READY
+    for lock in backend._held:
+        lock.release()  # as the system does when the process ends
+    assert (await world.backend().find("first", world.lab())).phase is Phase.ABSENT
+    assert list(stages(world).values()) == ["free"]
+
+
+async def test_kept_clusters_are_removed_when_somebody_says_so_and_taken_ones_are_not(world: Any) -> None:
+    await world.backend().start(world.request("one"), world.lab("one"), str)
+    await world.backend().start(world.request("two"), world.lab("two"), str)
+    await world.backend().stop("one", world.lab("one"))
+    (free,) = (name for name, stage in stages(world).items() if stage == "free")
+    assert await world.backend().end_kept(str) == (free,)
+    assert list(stages(world).values()) == ["taken"]
+    assert await world.backend().end_kept(str) == ()
+    assert len(world.clusters()) == 1
+
+
+async def test_a_missing_node_image_is_fetched_and_said(world: Any) -> None:
+    world.has.discard("node:1")
+    said: list[str] = []
+    await world.backend().start(world.request(), world.lab(), said.append)
+    assert world.pulled == ["node:1"]
+    assert any("fetching the node image node:1 from docker.io" in line for line in said)
+
+
+async def test_images_that_docker_has_are_loaded_into_every_node_once(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    (name,) = world.clusters()
+    assert sorted(world.loaded) == [
+        (f"{name}-{node}", "docker.io/library/agnhost:1") for node in ("control-plane", "worker")
+    ]
+
+
+async def test_docker_that_ends_meanwhile_is_no_wrong_answer(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    world.engine_gone = True
+    found = await world.backend().find("first", world.lab())
+    assert found.phase is Phase.BROKEN
+    assert "no Docker engine answers" in found.detail
+    with pytest.raises(InfrastructureError):
+        await world.backend().stop("first", world.lab())
+    world.engine_gone = False
+    assert (await world.backend().find("first", world.lab())).phase is Phase.READY
+
+
+def test_a_record_that_is_none_is_not_read(world: Any) -> None:
+    pool = state.Pool(world.folder / "pool")
+    record = state.Record("netdojo-1-1", "1", "", Stage.FREE, hosts=(("bastion", ("203.0.113.10",)),), nodes=("a",))
+    pool.write(record)
+    assert pool.records() == (record,)
+    file = pool.of("netdojo-1-1") / state.RECORD
+    good = json.loads(file.read_text())
+    for bad in ({**good, "version": 2}, {**good, "stage": "gone"}, {**good, "more": 1}, {**good, "name": "x"}, []):
+        file.write_text(json.dumps(bad))
+        assert pool.records() == ()

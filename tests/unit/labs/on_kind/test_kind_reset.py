@@ -1,0 +1,227 @@
+"""A cluster that somebody has left dirty: every change is found and undone, or the cluster is not handed out."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labs.kube.api import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def thing(version: str, kind: str, name: str, namespace: str = "", **more: Any) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": name} | ({"namespace": namespace} if namespace else {})
+    metadata |= {key: more.pop(key) for key in ("labels", "ownerReferences", "annotations") if key in more}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **more}
+
+
+def changed(api: Any, kind: str, name: str, **fields: Any) -> None:
+    item = copy.deepcopy(api.there(kind, name))
+    for path, value in fields.items():
+        at = item
+        *parts, last = path.split("__")
+        for part in parts:
+            at = at.setdefault(part, {})
+        at[last] = value
+    api.put(item)
+
+
+def policy(api: Any) -> None:
+    api.put(thing("networking.k8s.io/v1", "NetworkPolicy", "deny", "default", spec={"podSelector": {}}))
+
+
+def global_policy(api: Any) -> None:
+    api.put(thing("crd.projectcalico.org/v1", "GlobalNetworkPolicy", "default.deny", spec={"selector": "all()"}))
+
+
+def node_label(api: Any) -> None:
+    node = next(i["metadata"]["name"] for (k, _, _), i in api.objects.items() if k.kind == "Node")
+    changed(api, "Node", node, metadata__labels={"kubernetes.io/hostname": node, "dirty": "yes"})
+
+
+def cordoned(api: Any) -> None:
+    node = next(i["metadata"]["name"] for (k, _, _), i in api.objects.items() if k.kind == "Node")
+    changed(api, "Node", node, spec__unschedulable=True)
+
+
+def namespace_label(api: Any) -> None:
+    changed(api, "Namespace", "kube-system", metadata__labels={"team": "bank"})
+
+
+def felix(api: Any) -> None:
+    changed(api, "FelixConfiguration", "default", spec__bpfEnabled=True)
+
+
+def felix_gone(api: Any) -> None:
+    del api.objects[next(key for key in api.objects if key[0].kind == "FelixConfiguration")]
+
+
+def agent_env(api: Any) -> None:
+    changed(api, "DaemonSet", "calico-node", spec__template__spec__nodeSelector={"non-calico": "true"})
+
+
+def corefile(api: Any) -> None:
+    changed(api, "ConfigMap", "coredns", data__Corefile="broken")
+
+
+def leftover_pod(api: Any) -> None:
+    api.put(thing("v1", "Pod", "left", "default", status={"conditions": [{"type": "Ready", "status": "True"}]}))
+
+
+def stranger_in_the_system(api: Any) -> None:
+    owner = [{"kind": "ReplicaSet", "name": "mine-1", "controller": True}]
+    api.put(thing("v1", "Pod", "spy", "kube-system", ownerReferences=owner))
+
+
+def label_on_a_system_pod(api: Any) -> None:
+    changed(api, "Pod", "coredns-5d-a", metadata__labels={"k8s-app": "kube-dns", "app": "web"})
+
+
+def webhook(api: Any) -> None:
+    api.put(thing("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "no", webhooks=[]))
+
+
+def role(api: Any) -> None:
+    changed(api, "ClusterRole", "admin", rules=[{"verbs": ["*"]}])
+
+
+def namespace(api: Any) -> None:
+    api.put(thing("v1", "Namespace", "left"))
+    api.put(thing("apps/v1", "Deployment", "d", "left", spec={"replicas": 1}))
+    api.put(thing("v1", "Pod", "d-1", "left"))
+
+
+DIRT = [
+    policy,
+    global_policy,
+    node_label,
+    cordoned,
+    namespace_label,
+    felix,
+    felix_gone,
+    agent_env,
+    corefile,
+    leftover_pod,
+    stranger_in_the_system,
+    label_on_a_system_pod,
+    webhook,
+    role,
+    namespace,
+]
+
+
+def picture(api: Any) -> set[str]:
+    """All objects, without their versions."""
+    found = set()
+    for (kind, home, name), item in api.objects.items():
+        metadata = {k: v for k, v in item["metadata"].items() if k not in {"resourceVersion", "uid"} and v}
+        found.add(f"{kind} {home}/{name} {metadata} {[v for k, v in sorted(item.items()) if k != 'metadata']}")
+    return found
+
+
+async def free(world: Any) -> Any:
+    await world.backend().start(world.request(), world.lab(), str)
+    await world.backend().stop("first", world.lab())
+    (api,) = world.apis.values()
+    return api
+
+
+@pytest.mark.parametrize("dirt", DIRT, ids=lambda made: made.__name__)
+async def test_dirt_is_found_named_and_undone_before_the_next_lab(world: Any, dirt: Callable[[Any], None]) -> None:
+    api = await free(world)
+    clean = picture(api)
+    dirt(api)
+    assert picture(api) != clean
+    said: list[str] = []
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
+    assert any(line.startswith("undoing: ") for line in said)
+    # A pod with a stranger's label goes for good here: nothing makes it again.
+    assert picture(api) == clean or dirt is label_on_a_system_pod
+    assert sum(run[0] == "create" for run in world.runs) == 1
+
+
+@pytest.mark.parametrize("dirt", DIRT, ids=lambda made: made.__name__)
+async def test_dirt_of_a_lab_is_undone_when_it_ends(world: Any, dirt: Callable[[Any], None]) -> None:
+    await world.backend().start(world.request(objects=()), world.lab(), str)
+    (api,) = world.apis.values()
+    clean = picture(api)
+    dirt(api)
+    await world.backend().stop("first", world.lab())
+    assert picture(api) == clean or dirt is label_on_a_system_pod
+
+
+async def test_a_clean_cluster_is_written_to_by_nobody(world: Any) -> None:
+    api = await free(world)
+    api.calls.clear()
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), str)
+    assert api.calls == []
+
+
+async def test_what_changes_by_itself_is_no_dirt(world: Any) -> None:
+    api = await free(world)
+    api.put(thing("v1", "Event", "e", "default"))
+    changed(api, "Node", next(n for (k, _, n) in api.objects if k.kind == "Node"), status__addresses=[{"a": "b"}])
+    changed(api, "Deployment", "coredns", metadata__annotations={"deployment.kubernetes.io/revision": "7"})
+    api.put(thing("v1", "Namespace", "netdojo-canary"))
+    api.put(thing("v1", "Pod", "client-1", "netdojo-canary"))
+    api.put(thing("crd.projectcalico.org/v1", "GlobalNetworkPolicy", "default.netdojo-canary", spec={}))
+    said: list[str] = []
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
+    assert not [line for line in said if "undoing" in line]
+    assert api.there("Namespace", "netdojo-canary")
+
+
+async def test_what_cannot_be_undone_is_removed_and_never_handed_out(world: Any) -> None:
+    api = await free(world)
+    felix(api)
+    api.refuses["FelixConfiguration"] = Refused(403, "Forbidden", "not for you")
+    said: list[str] = []
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
+    assert any("does not come back" in line and "not for you" in line for line in said)
+    assert sum(run[0] == "create" for run in world.runs) == 2
+    assert api not in world.apis.values()
+
+
+async def test_an_empty_matrix_that_is_not_what_it_was_is_not_handed_out(world: Any) -> None:
+    await free(world)
+    world.closed.add("service:kube-system/kube-dns")
+    said: list[str] = []
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
+    assert any("the empty matrix is not what it was" in line and "DNS by its Service" in line for line in said)
+    assert sum(run[0] == "create" for run in world.runs) == 2
+
+
+async def test_a_dataplane_that_was_switched_and_stayed_is_not_handed_out(world: Any) -> None:
+    await free(world)
+    world.ebpf = True
+    said: list[str] = []
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
+    assert any("runs eBPF programs" in line for line in said)
+    assert sum(run[0] == "create" for run in world.runs) == 2
+
+
+async def test_what_never_passed_is_the_clusters_own_affair(world: Any) -> None:
+    world.closed.add("service:kube-system/kube-dns")
+    await free(world)
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), str)
+    assert sum(run[0] == "create" for run in world.runs) == 1
+
+
+async def test_a_forgotten_picture_proves_nothing(world: Any) -> None:
+    await free(world)
+    for file in (world.folder / "pool").glob("*/baseline.json"):
+        file.write_text("{}", encoding="utf-8")
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), str)
+    assert sum(run[0] == "create" for run in world.runs) == 2
+
+
+async def test_pods_of_a_namespace_that_goes_end_at_once_and_after_their_makers(world: Any) -> None:
+    api = await free(world)
+    namespace(api)
+    api.calls.clear()
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), str)
+    assert api.calls == ["delete Deployment left/d", "delete Pod left/d-1 at once", "delete Namespace /left"]

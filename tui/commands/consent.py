@@ -1,0 +1,45 @@
+"""The question before a lab touches what is not its own on a cluster of the user's."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from tui.commands.options import done
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labs.session import LabSession
+
+yes_option = click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Agree to what the lab does outside its own namespaces on a cluster of yours (--on kubeconfig).",
+)
+
+
+def let_ask(session: LabSession, *, yes: bool) -> None:
+    """Let the session's backend ask on the terminal; `yes` answers beforehand. Without a terminal the answer is no."""
+    from labs.consent import Asking
+
+    backend = session.backend
+    if not isinstance(backend, Asking):
+        return
+    by_settings = backend.agree
+
+    def agree(lines: Sequence[str]) -> bool:
+        if yes or by_settings(lines):
+            return True
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        done()
+        click.echo(f"{session.lab.id} would", err=True)
+        for line in lines:
+            click.echo(f"  - {line}", err=True)
+        return click.confirm("Go on?", err=True)
+
+    backend.agree = agree
