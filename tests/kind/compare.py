@@ -37,7 +37,7 @@ SETS = 5
 """Sets of labels and policies that the pods of one round see."""
 
 
-async def compare(cluster: Cluster, *, seed: int, cells: int, count: int = 600, sets: int = SETS) -> Tally:
+async def compare(cluster: Cluster, *, seed: int, cells: int, count: int = 900, sets: int = SETS) -> Tally:
     """Rounds from a seed on until so many cells were compared."""
     total = Tally()
     while total.cells < cells:
