@@ -10,7 +10,7 @@
 - `tiers`      first match through tiers; `hosts` and `gates`: what host endpoints do
 - `matrix`     all pairs, by sets of endpoints (`bits`)
 - `explain`    hop by hop: the deciding policy and rule; `near` and `misses`: what came close
-- `entries`    Services, node ports, outside addresses and requests as ways in; `entry_changes`: what a change does there
+- `entries`    Services, node ports, outside addresses and requests as ways in; `entry_changes`: what turns there
 - `pings`      who may ping whom, by classes
 - `diff`       what a change opens and closes; `space`: several worlds side by side
 - `names`      what people type for an endpoint

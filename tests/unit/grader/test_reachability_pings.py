@@ -39,8 +39,9 @@ CALICO = [
     ["gnp a {order: 1, ingress: [{action: Allow, destination: {selector: \"app == 'web'\"}}]}"],
     ["gnp a {order: 1, ingress: [{action: Allow, protocol: TCP, source: {ports: ['1:9']}}]}"],
     [
-        "cnp c {tier: Admin, priority: 1, subject: {namespaces: {}}, "
-        "ingress: [{action: Deny, from: [{namespaces: {}}]}]}"
+        "cnp c {tier: Admin, priority: 1, subject: {}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}".replace(
+            "subject: {}", "subject: {namespaces: {}}"
+        )
     ],
 ]
 
