@@ -25,7 +25,9 @@ FEW_WORKLOADS = 16
 @click.option("--from", "sources", multiple=True, help="Only this source; may be repeated.")
 @click.option("--to", "targets", metavar="DST[:PORT[/PROTO]]", multiple=True, help="Only this destination.")
 @click.option(
-    "--services", is_flag=True, help="Services, node ports, outside addresses and requests instead of pods' ports."
+    "--services",
+    is_flag=True,
+    help="Services, node ports, outside addresses and requests: instead of pods' ports, in JSON beside them.",
 )
 @click.option("--expand", is_flag=True, help="Every pod in a row of its own; in JSON and CSV, every cell.")
 @output_as("text", "json", "csv", "markdown", "dot", "svg")
@@ -44,20 +46,20 @@ def matrix(
 ) -> None:
     """Show all pairs: every workload against every port that one declares.
 
-    JSON has every port and every endpoint, outside addresses and Services too, folded into classes of endpoints that
-    are treated alike. With --from, --to or --services it has workloads and what was asked for.
+    JSON has every port and every endpoint, outside addresses too, folded into classes of endpoints that are treated
+    alike, with --services also who gets to these. With --from or --to it has workloads and what was asked for.
     """
     from content.collector import uncollected
 
     with uncollected():
         world = read_world(paths, namespace, context, keep_going=keep_going)
         number = int(family or world.family)
+        if output == "json" and not (sources or targets or expand):
+            click.echo(_classes(world, number, services=services))
+            return
         if services:
             targets += _services(world)
             sources = sources or ("outside", *sorted(set(_owners(world).values())))
-        if output == "json" and not (sources or targets or expand):
-            click.echo(_classes(world, number))
-            return
         found = _selected(world, sources, targets, number)
         if expand and output in ("json", "csv"):
             _write_cells(found, output)
@@ -85,7 +87,7 @@ def bracketed(name: str) -> str:
     return f"ip:[{name[3:]}]" if name.startswith("ip:") and ":" in name[3:] else name
 
 
-def _classes(world: World, family: int) -> str:
+def _classes(world: World, family: int, *, services: bool) -> str:
     from grader.reachability.folding import fold
     from tui.output.classes import classes_json
 
@@ -94,7 +96,7 @@ def _classes(world: World, family: int) -> str:
         if pod.node and not pod.finished:
             nodes.setdefault(pod.node, []).append(pod.ref)
     folded = fold(world.reach(family))
-    return classes_json(folded, _owners(world), nodes, _entries(world, folded))
+    return classes_json(folded, _owners(world), nodes, _entries(world, folded) if services else {})
 
 
 def _entries(world: World, folded: Folded) -> dict[Entry, int]:
