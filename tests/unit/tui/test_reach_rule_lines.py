@@ -1,4 +1,4 @@
-"""Rules are named by their own line: in explanations, in lints, in SARIF; and Calico's NetworkPolicy by its own name."""
+"""Rules are named by their own line: in explanations, lints and SARIF; Calico's NetworkPolicy by its own name."""
 
 from __future__ import annotations
 
