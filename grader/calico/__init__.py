@@ -9,4 +9,8 @@
 - `staged`      a snapshot with staged policies in force
 
 What the objects mean together is the business of `grader.policy.calico`.
+
+The meaning is held against real Calico by `tests/kind/compare.py` (felix 3.28.5, iptables): random policies of one tier
+with every field of a rule but `http`, over IPv4, TCP, UDP and echo requests; no difference was found. Tiers, staged
+kinds, host endpoints, IPv6 and SCTP have not been held against it.
 """

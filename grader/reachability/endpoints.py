@@ -43,6 +43,7 @@ class Endpoints:
             if port.node_port and service.type in ("NodePort", "LoadBalancer")
         }
         self._others: dict[str, Endpoint] = {}
+        self._by_label: dict[tuple[str, str, str], list[Endpoint]] | None = None
         self._by_address: dict[Address, str] = {}
         for pod in objects.pods:
             if pod.finished:
@@ -160,10 +161,14 @@ class Endpoints:
             slices = self._slices.get((service.namespace, service.name), ())
             listed = dict.fromkeys(address for each in slices for address in each.addresses)
             return tuple(self.find(f"ip:{address}") for address in listed)
+        if self._by_label is None:
+            self._by_label = {}
+            for pod in self.pods.values():
+                for item in pod.labels.items():
+                    self._by_label.setdefault((pod.namespace, *item), []).append(pod)
         wanted = service.selector.items()
-        return tuple(
-            pod for pod in self.pods.values() if pod.namespace == service.namespace and wanted <= pod.labels.items()
-        )
+        candidates = (self._by_label.get((service.namespace, *item), []) for item in wanted)
+        return tuple(pod for pod in min(candidates, key=len, default=[]) if wanted <= pod.labels.items())
 
     def target_port(
         self, service: Service, backend: Endpoint, port: int, protocol: str, *, by_node: bool = False

@@ -253,6 +253,10 @@ def first_closed(columns: Sequence[Rows], everyone: int) -> Rows:
 def settled(ways: Sequence[Rows], *, final: bool) -> Rows:
     """Return the ways of a request as one: the last, if it is every request's; else the first that lets a row pass."""
     allowed, left_open = ways[-1] if final else (0, 0)
+    if not final:
+        # Where none does, one of which that is left open.
+        for _, doubt in ways:
+            left_open |= doubt
     for opened, doubt in ways:
         more = opened & ~allowed
         left_open = left_open & ~more | doubt & more

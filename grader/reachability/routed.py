@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from grader.reachability.verdict import Flow, NearMiss
     from grader.reachability.world import World
 
+GUESSED = "left open"
+"""How a reason begins that is not certain."""
 _ACCOUNTED = 3
 """Names that are listed before the rest is counted."""
 
@@ -80,20 +82,8 @@ class Requests:
 
     def way(self, flow: Flow) -> Way | None:
         """Return the way that decides: of several Gateways that take the request, one that does not let it pass."""
-        ways = [
-            self._settled([self.judged(flow, lead) for lead in leads], flow) for leads in self.leads(flow.destination)
-        ]
+        ways = [_settled([self.judged(flow, lead) for lead in leads]) for leads in self.leads(flow.destination)]
         return next((way for way in ways if not way.verdict.allowed), ways[0] if ways else None)
-
-    def _settled(self, ways: Sequence[Way], flow: Flow) -> Way:
-        """The way of every request, unless only those that meet a condition pass."""
-        final = ways[-1]
-        if final.lead.ends and final.verdict.allowed:
-            return final
-        passing = next((way for way in ways if way.verdict.allowed), None)
-        if passing is not None:
-            return passing
-        return final if final.lead.ends else replace(final, verdict=self._nowhere(flow))
 
     def judged(self, flow: Flow, lead: Lead) -> Way:
         """Return what becomes of a request that takes a way."""
@@ -162,10 +152,23 @@ class Requests:
             told = explain_packet(self._world.book, flow, packet, rule_line=self._world.rule_line)
             hops += [f"  {hop}" for hop in told.hops]
             misses = misses or told.near_misses
-        for decision in (way.verdict.egress, way.verdict.ingress):
-            if decision.action is Action.OPEN and not way.lead.proxy.pods:
-                hops.append(decision.reason)
+        hops += dict.fromkeys(
+            each.reason for each in (way.verdict.egress, way.verdict.ingress) if each.reason.startswith(GUESSED)
+        )
         return Explanation(way.verdict, tuple(hops), misses)
+
+
+def _settled(ways: Sequence[Way]) -> Way:
+    """The way of every request, unless only those that meet a condition pass, or may."""
+    final = ways[-1]
+    if final.lead.ends and final.verdict.allowed:
+        return final
+    passing = next((way for way in ways if way.verdict.allowed), None)
+    if passing is not None:
+        return passing
+    if final.lead.ends:
+        return final
+    return next((way for way in ways if way.verdict.action is Action.OPEN), ways[0])
 
 
 def entry_port(world: World, pod: Endpoint, request: Request) -> int:
@@ -201,7 +204,7 @@ def _guessed(book: Rulebook, verdict: Verdict, packet: Packet, why: str) -> Verd
     def decision(found: Decision) -> Decision:
         if found.allowed or not could_allow(book, found.direction, packet):
             return found
-        reason = f"{why}: rules for it are not judged; {found.reason}"
+        reason = f"{GUESSED}: {why}, and rules may mean them; {found.reason}"
         return replace(found, action=Action.OPEN, measured=Action.DENY, reason=reason)
 
     return replace(verdict, egress=decision(verdict.egress), ingress=decision(verdict.ingress))
@@ -231,6 +234,8 @@ def _lead_hops(lead: Lead) -> tuple[str, ...]:
         listed = ", ".join(pod.ref for pod in pods[:_ACCOUNTED])
         more = f" and {len(pods) - _ACCOUNTED} more" if len(pods) > _ACCOUNTED else ""
         hops.append(f"the {lead.proxy.name} is {listed}{more} (found {lead.proxy.why})")
+    elif lead.proxy.why:
+        hops.append(f"{lead.proxy.why}: judged as an end that only rules for everybody mean")
     return tuple(hops)
 
 

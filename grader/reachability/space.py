@@ -15,6 +15,7 @@ from grader.kube.fields import PROTOCOLS
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.bits import members
 from grader.reachability.classes import OUTSIDE, POD, Reads, reads_of
+from grader.reachability.pings import pings
 from grader.reachability.portclasses import LAST, Interval
 from grader.reachability.verdict import Flow
 
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from grader.reachability.world import World
 
 PING = Interval("ICMP", 0, 0)
+MOST_PINGS = 20_000
+"""Pairs of groups: where there are host endpoints ICMP is judged pair by pair, and with more of them it is left out."""
 EXAMPLES = ("198.51.100.1", "2001:db8:ffff::1")
 """Addresses for documentation (RFC 5737, RFC 3849): the first choice to stand for a range."""
-MOST_PINGS = 20_000
-"""Pairs of groups: ICMP is judged pair by pair, and with more of them it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Space:
     """Worlds side by side in one IP family.
 
     Services are judged at the pods behind them. Attributes: `worlds`, `family`, `groups`, and `intervals`, in order;
-    ICMP is the last of them unless there are too many groups (`MOST_PINGS`).
+    ICMP is the last of them, unless there are host endpoints and too many groups (`MOST_PINGS`).
     """
 
     def __init__(self, worlds: Sequence[World], family: int) -> None:
@@ -82,7 +83,8 @@ class Space:
         ]
         self._outside: Bits = sum(1 << each.number for each in self.groups if each.outside)
         self._hosts = [[each for each in self.groups if self._runs_pods(each, world)] for world in numbers]
-        ping = (PING,) if len(self.groups) ** 2 <= MOST_PINGS else ()
+        gated = any(world.objects.host_endpoints for world in worlds)
+        ping = () if gated and len(self.groups) ** 2 > MOST_PINGS else (PING,)
         self.intervals = (*_intervals(self._reaches), *ping)
 
     def _with_example(self, group: Group) -> Group:
@@ -106,6 +108,8 @@ class Space:
         # Groups that host endpoints judge.
         hosts = spread.groups(sum(1 << i for i, each in enumerate(reach.classes) if each.sample.host_endpoint))
         classes = [(i, reach.ports.at(each.low, each.protocol)) for i, each in self._numbered()]
+        gated = bool(self.worlds[world].objects.host_endpoints)
+        pinged = None if gated else pings(reach.universe, self.worlds[world].book)
         found: list[list[Bits]] = []
         for group in self.groups:
             row = [0] * len(self.intervals)
@@ -119,7 +123,10 @@ class Space:
                 row[i] = spread.groups(part.allowed) & real
             by_flow = real if reach.classes[place].sample.host_endpoint else real & hosts
             self._judge(world, group, by_flow, [i for i, _ in classes], row)
-            self._judge(world, group, real, [i for i, each in enumerate(self.intervals) if each == PING], row)
+            if pinged is not None:
+                row[-1] = spread.groups(pinged[place]) & real
+            else:
+                self._judge(world, group, real, [i for i, each in enumerate(self.intervals) if each == PING], row)
         return found
 
     def pair(self, sources: Group, destinations: Group, world: int) -> tuple[str, str] | None:

@@ -132,7 +132,7 @@ class Universe:
         masks = {mask for _, steps in tiers for _, _, rectangles in steps for mask, _ in rectangles}
         merged: dict[tuple[Bits, Bits, Bits], Bits] = {}
         for part in split(self.ports.everything, masks):
-            allowed, isolated, conditional = _sweep(tiers, self.population.everyone, part & -part)
+            allowed, isolated, conditional = sweep(tiers, self.population.everyone, part & -part)
             opened, doubt = self._as_guest(allowed) if guest else self._judged(allowed, isolated)
             conditional = 0 if guest else conditional & self.everyone
             result = opened, 0 if settled else doubt, conditional
@@ -213,7 +213,7 @@ class Universe:
         return found
 
 
-def _sweep(tiers: Tiers, everyone: Bits, port: Bits) -> tuple[Bits, Bits, Bits]:
+def sweep(tiers: Tiers, everyone: Bits, port: Bits) -> tuple[Bits, Bits, Bits]:
     """Ask every rule once for all peers: whom a port opens to, who met a tier that isolates, who needs a condition."""
     allowed, remaining, isolated, conditional = 0, everyone, 0, 0
     for end, steps in tiers:

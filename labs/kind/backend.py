@@ -240,7 +240,9 @@ class KindBackend:
             return Running(name, self.name, Phase.STARTING, folder)
         record = self._pool.read(str(lab.get("cluster", "")))
         kubeconfig = folder / state.KUBECONFIG
-        if record is None or record.stage is not Stage.TAKEN or record.lab != name:
+        if record is not None and (record.stage is not Stage.TAKEN or record.lab != name):
+            return Running(name, self.name, Phase.STARTING, folder)  # a stop that was ended after it gave it back
+        if record is None:
             return Running(name, self.name, Phase.BROKEN, folder, detail="its cluster was removed")
         wrong = await self._wrong(record)
         if wrong:

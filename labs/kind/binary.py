@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -204,7 +205,7 @@ async def end_left(lock: Path) -> bool:
 
 def explain(what: str, ended: Ended) -> InfrastructureError:
     """Why a run of kind failed, for people: its own last words, and what to do about those that are known."""
-    words = "\n".join(ended.stderr.strip().splitlines()[-_LAST_LINES:])
+    words = "\n".join(_telling(ended.stderr.strip().splitlines()))
     remedy = "netdojo doctor looks at the machine and says what to mend"
     for sign, advice in _KNOWN:
         if sign in ended.stderr.lower():
@@ -213,6 +214,19 @@ def explain(what: str, ended: Ended) -> InfrastructureError:
     return InfrastructureError(f"kind could not {what}:\n{words}", remedy=remedy)
 
 
+def _telling(lines: list[str]) -> list[str]:
+    """The lines that say what went wrong: kubeadm prints its log and the stack of its program around them."""
+    found = [line.strip()[:_LONGEST_LINE] for line in lines if _FAULT.search(line) and not _NOISE.match(line)]
+    unique = list(dict.fromkeys(found))
+    return [*unique[:1], *unique[1:][-_FAULTS:]] if unique else lines[-_LAST_LINES:]
+
+
+_FAULT = re.compile(
+    r"error|fail|timed out|deadline|denied|refused|no space|not found|unable|cannot|already", re.IGNORECASE
+)
+_NOISE = re.compile(r"\s|[IW]\d{4} |[\w.-]+(/[\w.-]+)+\.\S*\(?|WARNING|To see the stack")
+"""Indented places in a stack, kubeadm's log below errors, functions in a stack, kind's warnings."""
+_LONGEST_LINE, _FAULTS = 300, 5
 _KNOWN = (
     ("no space left on device", "the disk is full: docker system df shows what takes it"),
     ("port is already allocated", "a port of the topology is taken: end what listens there, or choose another"),
@@ -221,6 +235,11 @@ _KNOWN = (
     ("failed to pull image", "the node image is missing and cannot be fetched: netdojo lab prepare --load brings it"),
     ("permission denied while trying to connect", "add yourself to the group docker, and log in again"),
     ("cannot connect to the docker daemon", "start Docker, or point DOCKER_HOST to it"),
-    ("cgroup v1", "kubelet refuses this machine's cgroups: boot with cgroup v2, or patch failCgroupV1: false"),
+    (
+        "not run on a host using cgroup v1",
+        "kubelet refuses this machine's cgroups: boot with cgroup v2, or patch failCgroupV1: false",
+    ),
+    ("context deadline exceeded", "the machine is slow or busy: end other work on it, then try again"),
+    ("timed out waiting", "the machine is slow or busy: end other work on it, then try again"),
     ("too many open files", "raise fs.inotify.max_user_instances and max_user_watches"),
 )

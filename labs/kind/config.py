@@ -107,8 +107,10 @@ def document(plan: Plan, name: str) -> str:
 
 
 def _own_patches(plan: Plan) -> list[Mapping[str, Any]]:
-    # Pods run on every node of the topology, the control plane's too.
-    patches: list[Mapping[str, Any]] = [{"kind": "InitConfiguration", "nodeRegistration": {"taints": []}}]
+    patches: list[Mapping[str, Any]] = []
+    if plan.nodes > 1:
+        # Pods run on every node of the topology. A single node's taint is removed by kind, which fails without one.
+        patches.append({"kind": "InitConfiguration", "nodeRegistration": {"taints": []}})
     if plan.dataplane == EBPF:
         # kube-proxy would otherwise fight with felix about a limit of the machine's (Calico's page on eBPF and kind).
         patches.append({"kind": "KubeProxyConfiguration", "conntrack": {"maxPerCore": 0}})

@@ -197,6 +197,10 @@ class Mirror:
             except InfrastructureError as error:
                 since = ""
                 self._failed(followed, error)
+            except RuntimeError as error:
+                if "shutdown" in str(error):
+                    return  # the process is ending, and its pools take no more work
+                raise
 
     def _take(self, followed: Followed, kind: str, item: Manifest) -> None:
         with self._lock:

@@ -10,6 +10,7 @@ from grader.errors import InfrastructureError
 from labs.kube import canary, ready
 from labs.kube.api import Refused
 from labs.kube.canary import NAMESPACE, Signal
+from labs.kube.mirror import key_of
 from labs.kube.resources import resource_of
 from labs.kube.signals import served
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from labs.kube.api import Api, Resource
     from labs.kube.mirror import Key, Mirror
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 _GONE_SECONDS = 30.0
 
 
@@ -70,28 +71,30 @@ class Canary:
                 "no node of the cluster is ready", remedy="kubectl get nodes shows them; then start the lab again"
             )
         wanted = {canary.name(role, node): node for node in names for role in ("client", "server")}
-        if not self._made or self._missing(pods, wanted):
-            await self._make(pods, names, wanted)
-        at = {name: str(found["status"]["podIP"]) for name, found in self._kept(pods, wanted).items()}
+        there = await self._there(pods)  # asked, since the watches may not have told of what was just deleted
+        if not self._made or wanted.keys() - _running(there):
+            await self._make(pods, names, wanted, there)
+            there = await self._there(pods)
+        at = {name: str((found.get("status") or {}).get("podIP", "")) for (_, name), found in there.items()}
         by_node = {node: at[canary.name("server", node)] for node in names}
         clients = tuple(at[canary.name("client", node)] for node in names)
         only = {canary.name("server", node): address for node, address in by_node.items()}
         return Stand(by_node, only, clients, await self._service(only))
 
-    def _kept(self, pods: Resource, wanted: Mapping[str, str]) -> dict[str, Manifest]:
-        objects = self._mirror.objects(pods)
-        found = {name: objects.get((NAMESPACE, name)) for name in wanted}
-        return {name: pod for name, pod in found.items() if pod is not None and ready.pod(pod) == ""}
+    async def _there(self, pods: Resource) -> dict[Key, Manifest]:
+        return {key_of(item): item for item in (await self._api.list(pods, NAMESPACE)).items}
 
-    def _missing(self, pods: Resource, wanted: Mapping[str, str]) -> set[str]:
-        return wanted.keys() - self._kept(pods, wanted).keys()
+    def _told(self, pods: Resource) -> dict[Key, Manifest]:
+        return {key: item for key, item in self._mirror.objects(pods).items() if key[0] == NAMESPACE}
 
-    async def _make(self, pods: Resource, names: Sequence[str], wanted: Mapping[str, str]) -> None:
+    async def _make(
+        self, pods: Resource, names: Sequence[str], wanted: Mapping[str, str], there: Mapping[Key, Manifest]
+    ) -> None:
         calico = Signal.CALICO_POLICY in served(await self._api.resources())
         try:
             for item in canary.grounds():
                 await self._apply(item)
-            await self._remove(pods, self._ended(pods, wanted))
+            await self._remove(pods, _ended(there, wanted))
             made = (*canary.pods(names, self._image), *canary.rules(calico=calico))
             await asyncio.gather(*(self._apply_pod(pods, item) for item in made))
         except Refused as refused:
@@ -100,21 +103,15 @@ class Canary:
                 remedy=f"delete the namespace {NAMESPACE} and try again; the kubeconfig's user has to be allowed to "
                 "make namespaces, pods and policies in it",
             ) from refused
-        if await self._mirror.until(lambda: not self._missing(pods, wanted) or None, _READY_SECONDS) is None:
+        if (
+            await self._mirror.until(lambda: wanted.keys() <= _running(self._told(pods)) or None, _READY_SECONDS)
+            is None
+        ):
             raise InfrastructureError(
                 f"the canary that proves enforcement does not run: {'; '.join(self._why(pods, wanted))}",
                 remedy=f"its image is {self._image}; kubectl -n {NAMESPACE} describe pods says more",
             )
         self._made = True
-
-    def _ended(self, pods: Resource, wanted: Mapping[str, str]) -> list[Key]:
-        """Pods of the canary that will never be ready again."""
-        return [
-            key
-            for key, pod in self._mirror.objects(pods).items()
-            if key[0] == NAMESPACE
-            and (key[1] not in wanted or ready.is_over(pod) or pod["metadata"].get("deletionTimestamp"))
-        ]
 
     async def _apply_pod(self, pods: Resource, item: Manifest) -> None:
         """Apply; a pod that is not as it has to be, and cannot be changed, is made again."""
@@ -131,9 +128,8 @@ class Canary:
         await self._mirror.until(lambda: not self._mirror.objects(pods).keys() & set(keys) or None, _GONE_SECONDS)
 
     def _why(self, pods: Resource, wanted: Mapping[str, str]) -> list[str]:
-        objects = self._mirror.objects(pods)
-        missing = sorted(self._missing(pods, wanted))
-        found = {name: objects.get((NAMESPACE, name)) for name in missing}
+        told = self._told(pods)
+        found = {name: told.get((NAMESPACE, name)) for name in sorted(wanted.keys() - _running(told))}
         return [f"{name} on {wanted[name]}: {ready.pod(pod) if pod else 'not there'}" for name, pod in found.items()]
 
     async def _service(self, servers: Mapping[str, str]) -> str:
@@ -154,3 +150,16 @@ class Canary:
         if found is None:
             raise InfrastructureError(f"the cluster does not serve {kind} ({version})")
         return found
+
+
+def _running(there: Mapping[Key, Manifest]) -> set[str]:
+    return {name for (_, name), pod in there.items() if ready.pod(pod) == "" and not ready.is_over(pod)}
+
+
+def _ended(there: Mapping[Key, Manifest], wanted: Mapping[str, str]) -> list[Key]:
+    """Pods of the canary that will never be ready again, or that nobody wants any more."""
+    return [
+        key
+        for key, pod in there.items()
+        if key[1] not in wanted or ready.is_over(pod) or pod["metadata"].get("deletionTimestamp")
+    ]

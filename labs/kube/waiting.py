@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from labs.kube.api import Api, Resource
     from labs.kube.mirror import Mirror
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 _HOPELESS_SECONDS = 12.0
 """How long an image that cannot be pulled is given: its first failure may be the registry's mood."""
 _ENDPOINT_SECONDS = 30.0

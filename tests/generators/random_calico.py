@@ -122,7 +122,7 @@ def random_rule(rng: random.Random, direction: str, addresses: list[str], servic
     if rng.random() < 0.1:
         rule["ipVersion"] = 4
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.4:
         rule["protocol"] = rng.choice(["TCP", "TCP", "UDP", 6, 17])
         if rng.random() < 0.8:
             destination["ports"] = random_ports(rng)
@@ -132,10 +132,12 @@ def random_rule(rng: random.Random, direction: str, addresses: list[str], servic
             source["ports"] = ["1024:65535"] if rng.random() < 0.7 else [*random_ports(rng)]
     elif kind < 0.55:
         rule["protocol"] = "ICMP"
-        if rng.random() < 0.6:
-            rule["icmp"] = {"type": rng.choice([8, 8, 0, 3]), **({"code": 0} if rng.random() < 0.4 else {})}
-        elif rng.random() < 0.5:
-            rule["notICMP"] = {"type": rng.choice([8, 0])}
+        field = rng.choice(["icmp", "notICMP", ""])
+        if field:
+            rule[field] = {
+                "type": rng.choice([8, 8, 0, 3]),
+                **({"code": rng.choice([0, 1])} if rng.random() < 0.4 else {}),
+            }
     elif kind < 0.65:
         rule["notProtocol"] = rng.choice(["TCP", "UDP", "ICMP", 17])
     elif kind < 0.72 and services and direction == "egress":
@@ -154,7 +156,7 @@ def random_policy(rng: random.Random, name: str, addresses: list[str], services:
     spec: Manifest = {"types": types}
     for direction in ("ingress", "egress"):
         if direction.capitalize() in types:
-            count = rng.choice([0, 1, 2, 2, 3])
+            count = rng.choice([0, 1, 2, 3, 3, 4])
             spec[direction] = [random_rule(rng, direction, addresses, services) for _ in range(count)]
     if rng.random() < 0.7:
         spec["order"] = rng.choice([1, 2, 2.5, 100, 999, 1000, 1001, 5000])
@@ -188,7 +190,7 @@ def random_calico(
     """Some network sets and policies; the policies' names are in no order of the alphabet."""
     policies = [
         random_policy(rng, f"{rng.choice('abc')}{prefix}-{number}", addresses, services)
-        for number in range(rng.randint(1, 5))
+        for number in range(rng.randint(2, 6))
     ]
     return [*(random_set(rng, f"{prefix}-s{number}", addresses) for number in range(rng.randint(0, 2))), *policies]
 

@@ -26,6 +26,7 @@ from calico_rounds import Tally, play
 from random_kubernetes import NAMESPACES
 
 from content.model import Topology
+from grader.errors import InfrastructureError
 from labs.base import Request
 from labs.kubeconfig import settings
 from labs.kubeconfig.backend import KubeconfigBackend
@@ -33,6 +34,8 @@ from labs.kubeconfig.backend import KubeconfigBackend
 if TYPE_CHECKING:
     from grader.ports import Cluster
 
+MOST_FAILED = 5
+"""Rounds that may fail to run before it is given up."""
 SETS = 5
 """Sets of labels and policies that the pods of one round see."""
 
@@ -40,9 +43,18 @@ SETS = 5
 async def compare(cluster: Cluster, *, seed: int, cells: int, count: int = 600, sets: int = SETS) -> Tally:
     """Rounds from a seed on until so many cells were compared."""
     total = Tally()
+    failed = 0
     while total.cells < cells:
         began = time.monotonic()
-        tally = await play(cluster, seed, sets=sets, count=count, tell=lambda line: print(line, flush=True))
+        try:
+            tally = await play(cluster, seed, sets=sets, count=count, tell=lambda line: print(line, flush=True))
+        except InfrastructureError as error:  # the machine was too busy: what stands still is part of what is compared
+            failed += 1
+            print(f"  seed {seed} could not run: {error.message}", flush=True)
+            if failed == MOST_FAILED:
+                raise
+            seed += 1
+            continue
         total.add(tally)
         _tell(seed, tally)
         took = time.monotonic() - began

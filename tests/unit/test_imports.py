@@ -24,6 +24,7 @@ def loaded(code: str) -> set[str]:
 CONTENT = "import content.load, content.validate, content.arrows, content.schema"
 GRADER = "import grader.grade, grader.simulate, grader.reachability.world"
 LABS = "import labs.session, labs.registry, labs.author, labs.doctor; labs.registry.load('sandbox')"
+KIND = "import labs.registry, labs.kind.checkup, labs.kind.carry; labs.registry.load('kind')"
 MODEL = "import labs.sandbox.dataplane.model"
 COMMAND_LINE = "import tui.cli"
 
@@ -34,6 +35,7 @@ COMMAND_LINE = "import tui.cli"
         pytest.param(CONTENT, {"pydantic", "yaml"}, id="content"),
         pytest.param(GRADER, {"pydantic", "yaml"}, id="grader"),
         pytest.param(LABS, {"pydantic", "yaml"}, id="labs, sandbox from outside"),
+        pytest.param(KIND, {"pydantic", "yaml"}, id="kind from outside"),
         pytest.param(MODEL, {"pydantic", "yaml"}, id="model dataplane"),
         pytest.param(COMMAND_LINE, {"click"}, id="command line before a command"),
     ],

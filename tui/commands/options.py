@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -55,6 +56,9 @@ on_option = click.option(
 )
 
 
+_OVER = re.compile(r": \d+(\.\d+)? s$")
+
+
 def perform(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine; Ctrl-C and SIGTERM cancel it, its clean-up runs, and only then the interruption shows."""
     import asyncio
@@ -75,12 +79,15 @@ def _interrupt(_signal: int, _frame: object) -> None:
 
 
 def narrate() -> Callable[[str], None]:
-    """A progress function: phases on standard error, on one line that rewrites itself in a terminal."""
+    """A progress function: phases on standard error, on one line that rewrites itself in a terminal.
+
+    A phase that is over and tells its seconds ("installing Calico: 12.3 s") stays.
+    """
     if not sys.stderr.isatty():
         return lambda phase: click.echo(phase, err=True)
 
     def rewrite(phase: str) -> None:
-        click.echo(f"\r\x1b[K{phase}", nl=not phase, err=True)
+        click.echo(f"\r\x1b[K{phase}", nl=not phase or bool(_OVER.search(phase)), err=True)
 
     return rewrite
 

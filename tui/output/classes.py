@@ -6,7 +6,9 @@
      "sources": [[0, 3], …],
      "reach": [{"to": [0], "open": [{"ports": 0, "sources": 0}], "left_open": [{"ports": 1, "open": 0, "closed": 2}],
                 "conditional": [{"ports": 2, "sources": 0}], "barred": [{"ports": 2, "sources": 4}]}, …],
-     "always": {"node-1": ["shop/web-1", …]}}
+     "always": {"node-1": ["shop/web-1", …]},
+     "entries": [{"entries": [{"kind": "service", "name": "service:shop/web", "port": 80, "protocol": "TCP",
+                               "clients_on": ""}], "sources": 0}, …]}
 
 Numbers in `to` and in `sources` are places in `classes`; those at `ports`, at `sources` below `reach`, `open` and
 `closed` are places in the lists of these names. What is not listed is closed. `left_open` (the specification does not
@@ -20,29 +22,39 @@ it in (`barred`).
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from grader.reachability.bits import members
+from tui.output.entries import entries_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from grader.reachability.allpairs import Part
     from grader.reachability.bits import Bits
+    from grader.reachability.entries import Entry
     from grader.reachability.folding import Folded
     from grader.reachability.portclasses import PortClasses
 
+_NO_ENTRIES: Mapping[Entry, Bits] = MappingProxyType({})
 FEW = 100
 """Up to so many classes are indented for reading."""
 
 
-def classes_json(folded: Folded, owners: Mapping[str, str], nodes: Mapping[str, Sequence[str]]) -> str:
+def classes_json(
+    folded: Folded,
+    owners: Mapping[str, str],
+    nodes: Mapping[str, Sequence[str]],
+    entries: Mapping[Entry, Bits] = _NO_ENTRIES,
+) -> str:
     """The matrix as JSON; see the module's description of the form.
 
     Args:
         folded: all pairs.
         owners: each pod's workload.
         nodes: the endpoints of each node.
+        entries: Services and the like, each with the classes that get in.
     """
     hosts = sum(1 << place for place, each in enumerate(folded.classes) if each.kind in ("node", "host-network"))
     forms = _Forms(folded.ports, hosts)
@@ -58,8 +70,18 @@ def classes_json(folded: Folded, owners: Mapping[str, str], nodes: Mapping[str, 
         "sources": forms.sources,
         "reach": [each for each in reach if len(each) > 1],
         "always": nodes if hosts else {},
+        "entries": [
+            {"entries": entries_json(listed), "sources": forms.source(bits)} for bits, listed in _by_sources(entries)
+        ],
     }
     return json.dumps(document, indent=2 if len(folded.classes) <= FEW else None)
+
+
+def _by_sources(entries: Mapping[Entry, Bits]) -> Iterable[tuple[Bits, list[Entry]]]:
+    alike: dict[Bits, list[Entry]] = {}
+    for entry, bits in entries.items():
+        alike.setdefault(bits, []).append(entry)
+    return alike.items()
 
 
 def _grouped(refs: Sequence[str], owners: Mapping[str, str]) -> dict[str, list[str]]:
@@ -103,10 +125,11 @@ class _Forms:
             )
         return {
             "ports": self._known_ports[part.ports],
-            **{word: self._source(bits) for word, bits in sets.items()},
+            **{word: self.source(bits) for word, bits in sets.items()},
         }
 
-    def _source(self, bits: Bits) -> int:
+    def source(self, bits: Bits) -> int:
+        """The place of a set of sources in the list of these."""
         known = self._known_sources.get(bits)
         if known is None:
             known = self._known_sources[bits] = len(self.sources)

@@ -113,3 +113,24 @@ def test_the_command_gives_data_and_text(home: Path) -> None:
     as_text = CliRunner().invoke(command, [])
     assert as_text.exit_code == 0
     assert "simulated labs" in as_text.output
+
+
+def test_kind_is_looked_at_too_and_an_engine_that_is_not_there_is_no_lack(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del home
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    answer, reason = doctor.examine_kind()
+    assert (answer.what, answer.finding) == (doctor.KIND, Finding.LESS)
+    assert "labs run in the sandbox only: DOCKER_HOST names /nowhere" in answer.detail
+    assert answer.remedies[0] == "nothing to do, unless you want real clusters, too"
+    assert reason.finding is Finding.MISSING
+    from tui.commands.doctor import doctor as command
+
+    said = CliRunner().invoke(command, []).output
+    assert said.count("DOCKER_HOST names") == 1
+    assert "kind clusters" in said
+    assert {each["what"] for each in json.loads(CliRunner().invoke(command, ["-o", "json"]).output)["examined"]} >= {
+        doctor.KIND,
+        "Docker",
+    }

@@ -13,7 +13,7 @@ from labs.kind.engine import CLUSTER, HOME, HOST, Container
 from labs.kube.probing import Finished
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from labs.kind.engine import Wanted
 
@@ -37,6 +37,9 @@ class Engine:
             return all(k in one.labels and v in {None, one.labels[k]} for k, v in labels.items())
 
         return tuple(one for one in self.known.values() if fits(one))
+
+    async def images(self, references: Iterable[str]) -> Mapping[str, str]:
+        return dict.fromkeys(references, "sha256:1")
 
     async def run(self, wanted: Wanted) -> Container:
         assert wanted.entrypoint == ("perl",)

@@ -41,7 +41,7 @@ def files(tmp_path: Path) -> dict[str, str]:
         "new": f"{PODS}---{DENY}",
         "deny": DENY,
         "staged": f"{PODS}---{STAGED}",
-        "deleting": f"{PODS}---{DENY}---{STAGED.replace('spec: {', 'spec: {stagedAction: Delete, ')}",
+        "deleting": f"{PODS}---{DENY}---{STAGED.partition('spec:')[0]}spec: {{stagedAction: Delete}}",
     }
     for name, content in contents.items():
         path = tmp_path / f"{name}.yaml"

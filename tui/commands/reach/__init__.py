@@ -27,7 +27,7 @@ def reach() -> None:
     without pods stands for itself.
 
     Endpoints are named web, web.shop or shop/web (a pod, or every pod of a workload), service:shop/web, node:node-1,
-    host:bastion, or an address.
+    host:bastion, outside, or an address; a request by host and path as in https://shop.example/cart.
     """
 
 

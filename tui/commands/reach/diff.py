@@ -67,6 +67,7 @@ def diff(
     """
     from content.errors import UsageError
     from grader.reachability.diff import difference
+    from grader.reachability.entry_changes import entry_changes
     from grader.reachability.world import World
     from tui.commands.reach.change import applied_to, enforced, without
     from tui.output import differences as forms
@@ -88,12 +89,16 @@ def diff(
     was = World(parse(before, namespace, keep_going=keep_going, quiet=True))
     now = World(parse(after, namespace, keep_going=keep_going))
     found = difference(was, now, int(family) if family else None)
+    entries = entry_changes(found)
     owners = {pod.ref: f"{pod.namespace}/{pod.owner}" for world in (was, now) for pod in world.objects.pods}
     if output == "json":
-        click.echo(forms.difference_json(found))
+        click.echo(forms.difference_json(found, entries))
     elif output == "markdown":
-        click.echo(forms.difference_markdown(found, owners))
+        click.echo(forms.difference_markdown(found, owners, entries))
     else:
-        click.echo(forms.difference_text(found, owners, terminal_width(), color=wants_color()))
-    failing = {"opens": found.opened, "closes": found.closed, "any": found.changes, None: ()}[fail_on]
+        text = forms.difference_text(found, owners, terminal_width(), color=wants_color(), entries=entries)
+        click.echo(text)
+    opened = bool(found.opened) or any(each.opened for each in entries)
+    closed = bool(found.closed) or not all(each.opened for each in entries)
+    failing = {"opens": opened, "closes": closed, "any": opened or closed, None: False}[fail_on]
     return ExitCode.FAILED if failing else ExitCode.HELD

@@ -10,6 +10,8 @@ from tui.commands.options import output_as
 from tui.commands.reach.inputs import family_option, input_options, read_world
 
 if TYPE_CHECKING:
+    from grader.reachability.entries import Entry
+    from grader.reachability.folding import Folded
     from grader.reachability.matrix import Matrix
     from grader.reachability.world import World
 
@@ -22,6 +24,11 @@ FEW_WORKLOADS = 16
 @family_option
 @click.option("--from", "sources", multiple=True, help="Only this source; may be repeated.")
 @click.option("--to", "targets", metavar="DST[:PORT[/PROTO]]", multiple=True, help="Only this destination.")
+@click.option(
+    "--services",
+    is_flag=True,
+    help="Services, node ports, outside addresses and requests: instead of pods' ports, in JSON beside them.",
+)
 @click.option("--expand", is_flag=True, help="Every pod in a row of its own; in JSON and CSV, every cell.")
 @output_as("text", "json", "csv", "markdown", "dot", "svg")
 def matrix(
@@ -33,13 +40,14 @@ def matrix(
     family: str | None,
     sources: tuple[str, ...],
     targets: tuple[str, ...],
+    services: bool,
     expand: bool,
     output: str,
 ) -> None:
     """Show all pairs: every workload against every port that one declares.
 
     JSON has every port and every endpoint, outside addresses too, folded into classes of endpoints that are treated
-    alike. With --from or --to it has workloads and the ports that were asked for.
+    alike, with --services also who gets to these. With --from or --to it has workloads and what was asked for.
     """
     from content.collector import uncollected
 
@@ -47,8 +55,11 @@ def matrix(
         world = read_world(paths, namespace, context, keep_going=keep_going)
         number = int(family or world.family)
         if output == "json" and not (sources or targets or expand):
-            click.echo(_classes(world, number))
+            click.echo(_classes(world, number, services=services))
             return
+        if services:
+            targets += _services(world)
+            sources = sources or ("outside", *sorted(set(_owners(world).values())))
         found = _selected(world, sources, targets, number)
         if expand and output in ("json", "csv"):
             _write_cells(found, output)
@@ -56,7 +67,27 @@ def matrix(
             click.echo(_table(world, found, output, expand=expand, whole=not (sources or targets)))
 
 
-def _classes(world: World, family: int) -> str:
+def _services(world: World) -> tuple[str, ...]:
+    from dataclasses import replace
+
+    from content.errors import UsageError
+    from grader.reachability.entries import entries
+
+    # One that is limited to the client's node is one column: each source is asked where it runs.
+    asked = dict.fromkeys(replace(entry, clients_on="") for entry in entries(world).values())
+    if not asked:
+        raise UsageError("there is no Service, no Ingress and no route", remedy="leave --services out")
+    return tuple(
+        each.name if each.kind == "request" else f"{bracketed(each.name)}:{each.port}/{each.protocol}" for each in asked
+    )
+
+
+def bracketed(name: str) -> str:
+    """An IPv6 address as it stands before a port."""
+    return f"ip:[{name[3:]}]" if name.startswith("ip:") and ":" in name[3:] else name
+
+
+def _classes(world: World, family: int, *, services: bool) -> str:
     from grader.reachability.folding import fold
     from tui.output.classes import classes_json
 
@@ -64,7 +95,27 @@ def _classes(world: World, family: int) -> str:
     for pod in world.objects.pods:
         if pod.node and not pod.finished:
             nodes.setdefault(pod.node, []).append(pod.ref)
-    return classes_json(fold(world.reach(family)), _owners(world), nodes)
+    folded = fold(world.reach(family))
+    return classes_json(folded, _owners(world), nodes, _entries(world, folded) if services else {})
+
+
+def _entries(world: World, folded: Folded) -> dict[Entry, int]:
+    """Services and the like with the classes that get in, one endpoint being asked for each class."""
+    from ipaddress import ip_network
+
+    from grader.reachability.entry_changes import rows_of
+
+    if not (world.objects.services or world.objects.ingresses or world.objects.routes):
+        return {}
+    asked = [
+        (
+            each.members[0] if "/" not in first or first in world.endpoints.pods else f"ip:{ip_network(first)[0]}",
+            each.members,
+        )
+        for each in folded.classes
+        for first in each.members[:1]
+    ]
+    return rows_of(world, asked, folded.family)
 
 
 def _owners(world: World) -> dict[str, str]:

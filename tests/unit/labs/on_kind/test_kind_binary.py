@@ -116,3 +116,25 @@ def test_failures_have_remedies(words: str, remedy: str) -> None:
     assert isinstance(error, InfrastructureError)
     assert words in error.message
     assert remedy in error.remedy
+
+
+def test_the_cause_is_told_and_not_the_stack_around_it() -> None:
+    error = explain(
+        "make the cluster",
+        Ended(
+            1,
+            "",
+            "WARNING: cgroup v1 is deprecated, and may fail\n"
+            "ERROR: failed to create cluster: failed to init node with kubeadm: exit status 1\n"
+            "Command Output: I1124 18:32:00.1 140 initconfiguration.go:254] loading\n"
+            "error: error execution phase wait-control-plane: context deadline exceeded\n"
+            "To see the stack trace of this error execute with --v=5 or higher\n"
+            "k8s.io/kubernetes/cmd/kubeadm/app/errors.func1\n\tk8s.io/kubernetes/errors.go:132\n"
+            "runtime.goexit\n\truntime/asm_amd64.s:1771\n",
+        ),
+    )
+    assert error.message.splitlines()[1:] == [
+        "ERROR: failed to create cluster: failed to init node with kubeadm: exit status 1",
+        "error: error execution phase wait-control-plane: context deadline exceeded",
+    ]
+    assert "slow or busy" in error.remedy

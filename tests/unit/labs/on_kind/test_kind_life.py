@@ -220,6 +220,16 @@ async def test_a_transient_lab_ends_with_its_process(world: Any) -> None:
     assert list(stages(world).values()) == ["free"]
 
 
+async def test_a_stop_that_was_ended_half_way_is_a_stop(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    pool = state.Pool(world.folder / "pool")
+    (record,) = pool.records()
+    pool.write(replace(record, stage=Stage.FREE, lab=""))  # given back; then it was killed
+    assert (await world.backend().find("first", world.lab())).phase is Phase.ABSENT
+    assert not world.lab().exists()
+    assert len(world.clusters()) == 1
+
+
 async def test_kept_clusters_are_removed_when_somebody_says_so_and_taken_ones_are_not(world: Any) -> None:
     await world.backend().start(world.request("one"), world.lab("one"), str)
     await world.backend().start(world.request("two"), world.lab("two"), str)
