@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.errors import ClusterGoneError, InfrastructureError
-from labs.kube import client
+from labs.kube import channels, client
 from labs.kube.api import Refused
 from labs.kube.client import connect
 from labs.kube.resources import resource_of
@@ -218,6 +219,20 @@ async def test_nobody_there(tmp_path: Path) -> None:
         await api.exec("a/b", ["true"], b"", 1)
     with pytest.raises(ClusterGoneError):
         next(api.watch(PODS, "1"))
+
+
+async def test_somebody_there_who_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(client, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(channels, "_OPEN_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = connect(kubeconfig(tmp_path, silent.getsockname()[1]))
+        with pytest.raises(ClusterGoneError, match="does not answer"):
+            await api.list(PODS)
+        with pytest.raises(ClusterGoneError):
+            await api.exec("a/b", ["true"], b"", 1)
+        with pytest.raises(ClusterGoneError):
+            next(api.watch(PODS, "1"))
 
 
 async def test_a_watch_whose_place_is_forgotten_says_so(tmp_path: Path) -> None:
