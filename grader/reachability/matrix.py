@@ -96,6 +96,7 @@ class _View:
         self._known = 0
         self._everyone = (1 << len(sources)) - 1
         self._ranges: list[tuple[int, int, int]] | None = None
+        self._of_hosts: set[Address] | None = None
         for row, source in enumerate(sources):
             ref = world.endpoints.canonical(source)
             endpoint = world.endpoints.find(ref)
@@ -115,9 +116,12 @@ class _View:
         self._spread: dict[int, int] = {}
 
     def _outside(self, ref: str) -> int | None:
-        """The class of an address outside: the ranges of those classes are asked one after another."""
+        """The class of an address outside; none for one of a host that runs pods, which always reaches those."""
         address = ip_address(ref[3:])
-        if address.version != self._family:
+        if self._of_hosts is None:
+            pods = self._world.endpoints.pods.values()
+            self._of_hosts = {each for pod in pods for each in pod.host_addresses}
+        if address.version != self._family or address in self._of_hosts:
             return None
         if self._ranges is None:
             found = (

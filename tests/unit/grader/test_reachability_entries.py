@@ -14,6 +14,7 @@ from grader.kube.parse import read_objects
 from grader.reachability.diff import difference
 from grader.reachability.entries import Entry, entries
 from grader.reachability.entry_changes import entry_changes, entry_rows
+from grader.reachability.matrix import Column
 from grader.reachability.verdict import Flow
 from grader.reachability.world import World
 
@@ -185,3 +186,11 @@ def test_a_difference_is_exactly_what_changed(
                 for member in group.members if group.kind == "pod" else ():
                     verdict = worlds[0].verdict(Flow(member, entry.name, entry.port))
                     assert verdict.allowed == bool(bits >> group.number & 1), (member, entry)
+
+
+def test_the_address_of_a_host_that_is_no_node_object_reaches_its_pods() -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": "a", "labels": {"app": "web"}}}
+    hosted = {**pod, "status": {"podIP": "10.0.3.1", "hostIP": "172.18.0.9"}}
+    made = World(read_objects([hosted, policy(CLOSED)]))
+    matrix = made.matrix(["ip:172.18.0.9", "ip:172.18.0.8"], [Column("a/x", 80)])
+    assert [allowed for _, allowed, _ in matrix.cells()] == [True, False]
