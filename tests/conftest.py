@@ -112,6 +112,7 @@ def _bed() -> dict[str, str] | str:
         **variables,
         "GOMODCACHE": f"{place}/go/pkg/mod",
         "GOCACHE": f"{place}/gocache",
+        "NETDOJO_TEST_IPV4_ONLY": "the bed's nodes have IPv6 turned off",
         "NETDOJO_KIND_NODE_IMAGE": images[0],
         "NETDOJO_KIND_CALICO": os.pathsep.join(
             str(manifests[0] / f"{name}.yaml") for name in ("calico-vxlan", "apiserver")
