@@ -156,7 +156,7 @@ def parsed() -> Callable[..., Any]:
 def cluster() -> Callable[..., World]:
     """A World of the small cluster with these objects, written briefly."""
     base = list(yaml.safe_load_all(SHOP))
-    return lambda *texts: World(read_objects([*base, *map(brief, texts)]))
+    return lambda *texts, **options: World(read_objects([*base, *map(brief, texts)], **options))
 
 
 def read_arrow(arrow: str) -> tuple[Flow, str]:
