@@ -14,8 +14,10 @@ Map:
 - `calico/`    Calico's objects and how they come into a cluster
 - `state`      what is kept on disk of each cluster, and the locks between processes
 - `create`     a cluster from nothing, phase by phase
-- `fingerprint` a cluster's objects as they were when it was new
+- `loading`    images into nodes; `health`: whether a cluster works; `phases`: progress with times
+- `fingerprint` a cluster's objects as they were when it was new; `emptiness`: its traffic then
 - `reset`      back to that, and proof of it
+- `hosts`      outside hosts as containers beside the nodes; `runner`: commands in both
 - `pool`       running clusters and who has them
 - `cluster`    the port to one: any Kubernetes API, and nodes that can be looked into
 - `dataplane`  what carries traffic on its nodes; `readings` reads what they print
