@@ -94,7 +94,11 @@ def random_entity(rng: random.Random, addresses: list[str]) -> dict[str, Any]:
     if rng.random() < 0.2:
         entity["nets"] = random_nets(rng, addresses)
     if rng.random() < 0.1:
-        entity["notNets"] = random_nets(rng, addresses)
+        # Felix 3.28.5 cannot program a negated range of everything with iptables-nft ("RULE_APPEND failed"): it ends and
+        # starts anew for as long as the rule is there, and nothing on the node follows any change meanwhile.
+        nets = [net for net in random_nets(rng, addresses) if not net.endswith("/0")]
+        if nets:
+            entity["notNets"] = nets
     if rng.random() < 0.12:
         entity["serviceAccounts"] = random_accounts(rng)
     return entity
