@@ -94,8 +94,8 @@ def random_entity(rng: random.Random, addresses: list[str]) -> dict[str, Any]:
     if rng.random() < 0.2:
         entity["nets"] = random_nets(rng, addresses)
     if rng.random() < 0.1:
-        # Felix 3.28.5 cannot program a negated range of everything with iptables-nft ("RULE_APPEND failed"): it ends and
-        # starts anew for as long as the rule is there, and nothing on the node follows any change meanwhile.
+        # Felix 3.28.5 cannot program a negated range of everything with iptables-nft ("RULE_APPEND failed"): it ends
+        # and starts anew for as long as the rule is there, and nothing on the node follows any change meanwhile.
         nets = [net for net in random_nets(rng, addresses) if not net.endswith("/0")]
         if nets:
             entity["notNets"] = nets
