@@ -208,8 +208,33 @@ def corpora() -> Path:
     return CORPORA
 
 
+def _with_protocols(manifest: Path, folder: Path) -> Path:
+    """A copy of Calico's manifest whose agent has a file /etc/protocols.
+
+    The bed's image of the agent is made of few packages and lacks it: `ipset` then refuses every named port ("cannot
+    parse 'tcp' as a protocol"), at which felix ends, again and again.
+    """
+    text = "icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\n"
+    name, home = "calico-protocols", "kube-system"
+    added = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": home, "name": name},
+        "data": {"all": text},
+    }
+    documents = [item for item in yaml.safe_load_all(manifest.read_text()) if item]
+    (agent,) = (item for item in documents if item["kind"] == "DaemonSet" and item["metadata"]["name"] == "calico-node")
+    spec = agent["spec"]["template"]["spec"]
+    spec["volumes"].append({"name": "protocols", "configMap": {"name": name}})
+    mount = {"name": "protocols", "mountPath": "/etc/protocols", "subPath": "all", "readOnly": True}
+    spec["containers"][0]["volumeMounts"].append(mount)
+    target = folder / manifest.name
+    target.write_text(yaml.safe_dump_all([added, *documents], sort_keys=False))
+    return target
+
+
 @pytest.fixture(scope="session")
-def kind_bed() -> Iterator[None]:
+def kind_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Docker, kind and images as the `kind` backend finds them by its own settings; agnhost is in the engine."""
     found = _bed()
     if isinstance(found, str):
@@ -217,6 +242,10 @@ def kind_bed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in found.items():
             patch.setenv(name, value)
+        if calico := found.get("NETDOJO_KIND_CALICO"):
+            agent, *others = calico.split(os.pathsep)
+            fitted = _with_protocols(Path(agent), tmp_path_factory.mktemp("calico"))
+            patch.setenv("NETDOJO_KIND_CALICO", os.pathsep.join([str(fitted), *others]))
         made = subprocess.run(["sh", AGNHOST], capture_output=True, text=True, check=False)
         if made.returncode:
             pytest.skip(f"kind: the labs' image cannot be had: {(made.stdout + made.stderr).strip()[-300:]}")

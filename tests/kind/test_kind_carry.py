@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.kind, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kind, pytest.mark.slow, pytest.mark.timeout(600)]
 _BY_DIGEST = "netdojo-test/by-digest:1@sha256:" + "c" * 64
 
 

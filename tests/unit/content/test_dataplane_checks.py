@@ -42,7 +42,7 @@ def test_a_check_of_the_nodes_is_read(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "cause", "remedy"),
     [
-        ("mode: ebpf", "mode: epbf", "'epbf' is not one of 'ebpf'", "did you mean ebpf?"),
+        ("mode: ebpf", "mode: epbf", "'epbf' is not one of 'iptables', 'nftables' or 'ebpf'", "did you mean ebpf?"),
         ("kube_proxy: gone", "kube-proxy: gone", "unknown field tasks[0].checks[2].dataplane.kube-proxy", "kube_proxy?"),
         ("{mode: ebpf, kube_proxy: gone, services: [summary]}", "{}", "this check of protect-database judges nothing", ""),
         ("services: [summary]", "services: [sumary]", "the start manifests make no Service sumary", "did you mean summary?"),

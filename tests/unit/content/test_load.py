@@ -137,9 +137,12 @@ def test_line_ends_of_windows(lab_folder: Folder) -> None:
 
 def test_a_course(course_folder: Folder) -> None:
     course = load_course(course_folder.path)
-    assert (course.id, [chapter.id for chapter in course.chapters]) == ("kubernetes-networking", ["network-policy"])
-    (chapter,) = course.chapters
-    assert chapter.number == 3
+    assert (course.id, [chapter.id for chapter in course.chapters]) == (
+        "kubernetes-networking",
+        ["network-policy", "ebpf"],
+    )
+    assert [chapter.number for chapter in course.chapters] == [3, 7]
+    chapter = course.chapters[0]
     assert [lab.id for lab in chapter.labs] == ["first-policy", "default-deny", "namespaces"]
     assert {lab.chapter for lab in chapter.labs} == {3}
     assert chapter.lessons[0].id == "what-and-why"
@@ -179,7 +182,7 @@ def test_folders_with_names_that_say_nothing(course_folder: Folder) -> None:
 
 
 def test_finding_a_lab() -> None:
-    assert list(lab_folders()) == ["default-deny", "first-policy", "namespaces"]
+    assert list(lab_folders()) == ["default-deny", "first-policy", "namespaces", "turn-on"]
     assert find_lab("namespaces").chapter == 3
     with pytest.raises(UsageError) as caught:
         find_lab("first-polcy")

@@ -340,7 +340,7 @@ async def test_quitting_from_a_lab_asks_and_quits(app: Any, session: Any, until:
 
 
 async def test_a_lab_that_cannot_be_opened_is_said(app: Any, services: Any) -> None:
-    def refuse(_lab: Any) -> None:
+    def refuse(_lab: Any, _on: str = "") -> None:
         raise NetdojoError("this lab needs kind", remedy="install Docker")
 
     services.session = refuse

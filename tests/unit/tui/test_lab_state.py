@@ -72,7 +72,7 @@ def test_a_report_begins_with_a_line(cost: int, simulated: bool, line: str) -> N
     ("width", "start"),
     [
         (120, " 3.2 Default deny ─ sandbox ● ready ─ simulated ─ 2 of 3 tasks ─ 14/20 points ─ watch off ───"),
-        (80, " 3.2 Default deny ─ sim ● ready ─ 2/3 tasks ─ 14/20 p ────"),
+        (80, " 3.2 Default deny ─ sandbox sim ● ready ─ 2/3 tasks ─ 14/20 p ────"),
         (60, " 3.2 Default d… ─ sim ● ready ─ 2/3 tasks ─ 14/20 p ─"),
         (40, " … ─ sim ● ready ─ 2/3 tasks ─ 14/20 p"),
     ],
