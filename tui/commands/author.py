@@ -46,7 +46,10 @@ def lint(folders: tuple[str, ...], output: str) -> int:
 @click.option("--rounds", "-n", type=click.IntRange(1, 1000), default=1, show_default=True, help="Prove it N times.")
 @output_option
 def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, output: str) -> int:
-    """Prove LABS (all shipped when left out): start fails, solution passes, mistakes fail where they say."""
+    """Prove LABS: start fails, solution passes, mistakes fail where they say.
+
+    Left out, LABS are all that ship; with --on, those of them that run there, and the others are named as not proven.
+    """
     import json
     import os
 
@@ -57,9 +60,14 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
     os.environ["NETDOJO_DATAPLANE"] = dataplane
     services = wiring.services(backend)
     claims = []
+    elsewhere = []
     progress = narrate()
     for name in labs or lab_folders():
         lab = services.lab(name)
+        if not labs and backend != "auto" and backend not in lab.spec.backends:
+            elsewhere.append(lab.id)
+            click.echo(f"{lab.id}: not proven, it does not run on {backend}", err=True)
+            continue
         session = services.trial(lab, f"proof-{os.getpid()}-{lab.id}"[:60].rstrip("-"))
         claims += perform(prove(session, rounds, progress))
     done()
@@ -69,7 +77,7 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
             {"lab": c.lab, "answer": c.answer, "round": c.round, "held": c.held, "problems": list(c.problems)}
             for c in claims
         ]
-        click.echo(json.dumps({"version": 1, "claims": rows}, indent=2))
+        click.echo(json.dumps({"version": 1, "claims": rows, "not_proven": elsewhere}, indent=2))
     else:
         for claim in claims:
             mark = "held  " if claim.held else "BROKEN"
@@ -77,6 +85,8 @@ def test(labs: tuple[str, ...], backend: str, dataplane: str, rounds: int, outpu
             for problem in claim.problems:
                 click.echo(f"         {problem}")
         click.echo(f"{len(claims) - len(broken)} of {len(claims)} claims held", err=True)
+    if not claims:
+        return ExitCode.COULD_NOT_RUN
     return ExitCode.FAILED if broken else ExitCode.HELD
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +9,7 @@ import pytest
 from content.errors import BrokenContentError, Defect, UsageError
 from grader.errors import ClusterGoneError, InfrastructureError
 from tui import cli
+from tui.exits import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +94,13 @@ def test_wrong_use_says_what_to_do(
     assert cli.run(arguments) in (2, 3)
     assert said in capsys.readouterr().err
     assert not (home / "state").exists()
+
+
+def test_labs_that_do_not_run_there_are_named_and_nothing_proven_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("content.load.lab_folders", lambda: ["turn-on"])
+    assert cli.run(["author", "test", "--on", "sandbox", "--output", "json"]) == ExitCode.COULD_NOT_RUN
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"version": 1, "claims": [], "not_proven": ["turn-on"]}
+    assert "turn-on: not proven, it does not run on sandbox" in err
