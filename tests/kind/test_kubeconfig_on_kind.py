@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def test_a_start_that_is_killed_is_cleaned_up_by_the_next_command(somebodys_clus
         "NETDOJO_KUBECONFIG_CONTEXT": "somebody",
     }
     before = asyncio.run(everything(somebodys_cluster))
-    command = ["netdojo", "lab", "start", "first-policy", "--on", "kubeconfig"]
+    command = [sys.executable, "-m", "tui", "lab", "start", "first-policy", "--on", "kubeconfig"]
     started = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert started.stderr is not None
     for line in started.stderr:
@@ -108,7 +109,7 @@ def test_a_start_that_is_killed_is_cleaned_up_by_the_next_command(somebodys_clus
     started.wait()
     assert asyncio.run(everything(somebodys_cluster)) != before
     stopped = subprocess.run(
-        ["netdojo", "lab", "stop", "first-policy", "--on", "kubeconfig"],
+        [sys.executable, "-m", "tui", "lab", "stop", "first-policy", "--on", "kubeconfig"],
         env=variables,
         capture_output=True,
         text=True,

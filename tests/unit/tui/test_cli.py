@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from content import load
 from content.errors import BrokenContentError, Defect, UsageError
 from grader.errors import ClusterGoneError, InfrastructureError
 from tui import cli
@@ -99,7 +100,8 @@ def test_wrong_use_says_what_to_do(
 def test_labs_that_do_not_run_there_are_named_and_nothing_proven_is_no_success(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("content.load.lab_folders", lambda: ["turn-on"])
+    folders = load.lab_folders()
+    monkeypatch.setattr(load, "lab_folders", lambda *_: {"turn-on": folders["turn-on"]})
     assert cli.run(["author", "test", "--on", "sandbox", "--output", "json"]) == ExitCode.COULD_NOT_RUN
     out, err = capsys.readouterr()
     assert json.loads(out) == {"version": 1, "claims": [], "not_proven": ["turn-on"]}
