@@ -42,6 +42,8 @@ _CONNECTIONS = 64
 """Kept open: those of the threads, and one for each kind that is watched."""
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 _LATER = frozenset({429, 503, 504})
+_TYPED = "failed to create typed patch object"
+"""What the API server answers, with status 500, to server-side apply of an unknown field (1.37)."""
 _T = TypeVar("_T")
 
 
@@ -245,6 +247,8 @@ class KubernetesApi:
 
     def _meaning(self, refused: Refused) -> Exception:
         """A refusal that says something of the cluster, and nothing of what was asked, is no answer."""
+        if refused.code == 500 and _TYPED in refused.message:
+            return Refused(422, "Invalid", refused.message)  # an object that is not of its kind's schema
         if refused.code in _LATER or refused.code >= 500:
             return InfrastructureError(
                 f"the API at {self.server} does not work now ({refused.code}): {refused.message}",

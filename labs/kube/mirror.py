@@ -41,13 +41,17 @@ class Followed:
         self.failure: InfrastructureError | None = None
         """Why it is not followed at the moment; what was seen before is kept."""
         self.begun = False
+        self.moves = 0
+        """How often the digest has changed: what is as it was before was changed twice."""
         self._prints: dict[Key, int] = {}
 
     def replace(self, listing: Listing) -> None:
         """Take a new list for the whole truth."""
+        before, moves = self.digest, self.moves
         self.objects, self._prints, self.digest = {}, {}, 0
         for item in listing.items:
             self.put(item)
+        self.moves = moves + (self.begun and self.digest != before)
         self.revision = max(self.revision, _number(listing.resource_version))
         self.begun = True
 
@@ -64,7 +68,9 @@ class Followed:
         self._note(key, 0)
 
     def _note(self, key: Key, found: int) -> None:
-        self.digest ^= self._prints.pop(key, 0) ^ found
+        before = self._prints.pop(key, 0)
+        self.digest ^= before ^ found
+        self.moves += before != found
         if found:
             self._prints[key] = found
 
@@ -116,7 +122,7 @@ class Mirror:
             )
 
     def word(self) -> str:
-        """A word for the state of all followed kinds.
+        """A word for the state of all followed kinds, and for how they came to it.
 
         Raises:
             InfrastructureError: one of them is not followed at the moment.
@@ -125,10 +131,11 @@ class Mirror:
             for followed in self._followed.values():
                 if followed.failure is not None:
                     raise followed.failure
-            total = 0
+            total = moves = 0
             for followed in self._followed.values():
                 total ^= followed.digest
-            return f"{total:016x}"
+                moves += followed.moves
+            return f"{total:016x}.{moves}"
 
     async def until(self, condition: Callable[[], _T | None], seconds: float) -> _T | None:
         """Wait for a condition on the objects: asked now, and after each change. Its result, or None after the limit.

@@ -210,6 +210,13 @@ async def test_a_refused_right_is_the_apis_no(tmp_path: Path) -> None:
         await api.list(PODS)
 
 
+async def test_a_field_that_the_schema_does_not_have_is_a_refusal_whatever_its_status(tmp_path: Path) -> None:
+    words = "failed to create typed patch object (shop/x): .spec.typo: field not declared in schema"
+    with serving(tmp_path, status(500, "", words)) as (api, _), pytest.raises(Refused, match="typo") as refused:
+        await api.list(PODS)
+    assert refused.value.code == 422
+
+
 async def test_nobody_there(tmp_path: Path) -> None:
     with serving(tmp_path, page("a")) as (api, _):
         pass

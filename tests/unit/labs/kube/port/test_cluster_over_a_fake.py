@@ -173,7 +173,7 @@ async def test_the_version_counts_every_change_and_no_heartbeat(api: Any, cluste
     second = await cluster.version()
     await cluster.delete([policy("p")])
     assert second != first
-    assert await cluster.version() == first
+    assert await cluster.version() not in {first, second}
 
 
 async def test_a_probe_finds_everybodys_changes_enforced(api: Any, cluster: KubeCluster) -> None:
