@@ -167,7 +167,7 @@ class Barrier:
         states = dict(zip(ordered, await asyncio.gather(*(self._state(stand, each) for each in ordered)), strict=True))
         doubtful = {each: state[0] for each, state in states.items() if state != self._confirmed.get(each)}
         if doubtful:  # another process turned, and may not have lived to see it arrive
-            await self._turn(stand, {each: side for each, side in doubtful.items() if not states[each][1]})
+            await self._turn(stand, doubtful)  # written anew: the canary's pods may have other addresses since
             await self._see(stand, doubtful, {each: 1 - side for each, side in doubtful.items()})
         sides = {each: 1 - state[0] for each, state in states.items()}
         turned = await self._turn(stand, sides)

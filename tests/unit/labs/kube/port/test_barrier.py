@@ -75,6 +75,25 @@ async def test_a_turn_that_another_process_left_unseen_is_seen_first(api: Any, b
         api.end_watches()
 
 
+async def test_addresses_that_a_restart_has_changed_are_written_before_the_sides_that_need_them_are_looked_at(
+    api: Any, barrier: Barrier, lock: Path
+) -> None:
+    await barrier.prove()
+    for role in ("server", "client"):
+        found = api.objects["pods", NAMESPACE, name(role, "node-a")]
+        moved = found["status"] | {"podIP": f"10.9.9.{len(role)}"}
+        api.put("pods", {**found, "status": moved})
+    mirror = Mirror(api)
+    api.applied.clear()
+    try:
+        await Barrier(api, mirror, lock=lock).wait({Signal.SERVICE, Signal.CALICO_SET})
+    finally:
+        mirror.close()
+        api.end_watches()
+    wanted = ["endpointslices.discovery.k8s.io/turn", "networksets.projectcalico.org/netdojo-canary"]
+    assert [api.applied.count(path) for path in wanted] == [2, 2]
+
+
 async def test_proof_that_a_policy_stops_packets(api: Any, barrier: Barrier) -> None:
     await barrier.prove()
     api.lax = True
