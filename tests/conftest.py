@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 AGNHOST = Path(__file__).parent / "kind" / "agnhost-image"
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 # A law holds or not, however busy the machine is. Each run tries other examples; NETDOJO_EXAMPLES tries more at once.
-settings.register_profile("netdojo", deadline=None, max_examples=int(os.environ.get("NETDOJO_EXAMPLES", "50")))
+settings.register_profile("netdojo", deadline=None, max_examples=int(os.environ.get("NETDOJO_EXAMPLES", "100")))
 settings.register_profile(  # the same examples for each mutant, and no search for a smaller one
     "mutation", deadline=None, database=None, derandomize=True, max_examples=25, phases=(Phase.explicit, Phase.generate)
 )
@@ -61,7 +61,7 @@ def _corpora() -> str:
     return "" if CORPORA.is_dir() else f"no corpora at {CORPORA}"
 
 
-BED = Path(__file__).resolve().parents[2] / "shared" / "kind-here"
+BED = (Path(__file__).resolve().parents[2] / "shared" / "kind-here").resolve()
 """Scripts beside the checkout by which a machine without a registry gets Docker, kind, a node image and Calico."""
 
 
@@ -270,22 +270,19 @@ def somebodys_cluster(kind_bed: None, tmp_path_factory: pytest.TempPathFactory) 
         found["contexts"][0]["name"] = found["current-context"] = "somebody"
         path = base / "kubeconfig"
         path.write_text(yaml.safe_dump(found), encoding="utf-8")
-        asyncio.run(_teach_protocols(path))
+        asyncio.run(_take_canary_away(path))
         yield path
     finally:
         asyncio.run(backend.stop("somebody", folder, delete=True))
 
 
-async def _teach_protocols(kubeconfig: Path) -> None:
-    """Give Calico's agents a list of protocols where their image has none: `ipset` takes no named port without it."""
+async def _take_canary_away(kubeconfig: Path) -> None:
+    """Remove what netdojo itself left when it made the cluster: a stranger's has none of it."""
     from labs.kube.client import connect
+    from labs.kubeconfig.journal import Journal
+    from labs.kubeconfig.removal import remove
 
-    api = connect(kubeconfig)
-    pods = next(each for each in await api.resources() if (each.group, each.plural) == ("", "pods"))
-    listed = "".join(f"{name} {number} {name.upper()}\\n" for name, number in (("tcp", 6), ("udp", 17), ("sctp", 132)))
-    script = f"test -s /etc/protocols || printf '{listed}' > /etc/protocols"
-    for pod in (await api.list(pods, "kube-system", "k8s-app=calico-node")).items:
-        await api.exec(f"kube-system/{pod['metadata']['name']}", ["sh", "-c", script], b"", 30, "calico-node")
+    await remove(connect(kubeconfig), Journal("none", "somebody", identity="", home="none", canary=True))
 
 
 @pytest.fixture

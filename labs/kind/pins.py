@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labs.kube import canary
+
 KIND = "0.33.0"
 """The release of kind whose node images are pinned here: https://github.com/kubernetes-sigs/kind/releases."""
 KIND_LEAST = (0, 31)
@@ -20,10 +22,9 @@ NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a2659
 KUBERNETES_REFUSING_CGROUP_V1 = (1, 35)
 """From this release on kubelet does not start on cgroup v1, but for `failCgroupV1: false` in its configuration."""
 
-AGNHOST_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.53"
-"""What the labs' pods run: Kubernetes' own test server."""
+AGNHOST_IMAGE = canary.IMAGE
 AGNHOST_DIGEST = "sha256:99c6b4bb4a1e1df3f0b3752168c89358794d02258ebebc26bf21c29399011a85"
-"""Of that tag, as Kubernetes' own tests name it."""
+"""Of the tag that labs' pods run, as Kubernetes' own tests name it."""
 
 CALICO = "v3.33.1"
 """Released 2026-11-16. Its files and images are pinned by tag: there was nothing to verify their digests with."""

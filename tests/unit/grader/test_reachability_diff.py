@@ -149,7 +149,7 @@ def with_policies(objects: list[Manifest], policies: list[Manifest]) -> World:
     return World(read_objects([*objects, *named]))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_difference_applied_to_the_old_matrix_gives_the_new_one(data: st.DataObject) -> None:
     objects = data.draw(clusters())
