@@ -12,14 +12,14 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from grader.errors import InfrastructureError
 from labs.sandbox.api import requests, status
 from labs.sandbox.api.status import ApiError, bad_request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from grader.ports import Manifest
     from labs.sandbox.api.requests import Target
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _POLL = 0.2
+_LISTENS = 1.0
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 
 
@@ -67,8 +68,9 @@ async def execute(request: web.Request, resources: Resources, runtime: Runtime, 
         raise bad_request("unable to upgrade: this server runs commands over WebSocket only (kubectl 1.31 and newer)")
     if not any(protocol in offered for protocol in PROTOCOLS):
         raise bad_request(f"unable to upgrade: unknown subprotocol: {offered}")
-    socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=1 << 20, heartbeat=None)
+    socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=1 << 20, heartbeat=None, autoping=False)
     await socket.prepare(request)
+    early = await _until_it_listens(socket)
     tty = query.get("tty") in {"true", "1"}
     wants_stdin = query.get("stdin") in {"true", "1"}
     try:
@@ -79,7 +81,7 @@ async def execute(request: web.Request, resources: Resources, runtime: Runtime, 
         return socket
     if not wants_stdin:
         await session.write(b"")
-    feeding = asyncio.ensure_future(_feed(socket, session, wants_stdin=wants_stdin))
+    feeding = asyncio.ensure_future(_feed(socket, session, early, wants_stdin=wants_stdin))
     try:
         code = await _show(socket, session, tty=tty)
         await _end(socket, _ended(code))
@@ -91,9 +93,40 @@ async def execute(request: web.Request, resources: Resources, runtime: Runtime, 
     return socket
 
 
-async def _feed(socket: web.WebSocketResponse, session: ExecSession, *, wants_stdin: bool) -> None:
-    """What the client sends: input, sizes, the end of its input; its going ends the command."""
+async def _until_it_listens(socket: web.WebSocketResponse) -> list[WSMessage]:
+    """Wait until the client has answered pings, a second at most; gives what it sent meanwhile.
+
+    kubectl before 1.34 reads from the connection while it still makes the streams that it reads into, and gives up when
+    an answer is faster than that ("Unknown stream id"), as ours can be. A pong shows that its reader runs; the second
+    gives its other half the time of one more round trip.
+    Source: client-go `tools/remotecommand/websocket.go`.
+    """
+    early: list[WSMessage] = []
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(_LISTENS):
+            for _ in range(2):
+                await socket.ping()
+                async for message in socket:
+                    if message.type == WSMsgType.PONG:
+                        break
+                    early.append(message)
+    return early
+
+
+async def _messages(socket: web.WebSocketResponse, early: Iterable[WSMessage]) -> AsyncIterator[WSMessage]:
+    for message in early:
+        yield message
     async for message in socket:
+        yield message
+
+
+async def _feed(
+    socket: web.WebSocketResponse, session: ExecSession, early: Iterable[WSMessage], *, wants_stdin: bool
+) -> None:
+    """What the client sends: input, sizes, the end of its input; its going ends the command."""
+    async for message in _messages(socket, early):
+        if message.type == WSMsgType.PING:
+            await socket.pong(message.data)
         if message.type != WSMsgType.BINARY or not message.data:
             continue
         channel, data = message.data[0], bytes(message.data[1:])

@@ -242,6 +242,24 @@ async def test_exit_statuses_and_what_cannot_run_are_told_at_the_end(client: Cli
     assert end["message"] == "no command runs here; run it elsewhere"
 
 
+async def test_a_command_starts_when_its_client_listens(client: Client) -> None:
+    """kubectl before 1.34 drops what comes before it has made its streams: no byte before it has answered pings."""
+    await asyncio.wait_for(run(client, "hostname"), 5)
+    async with client.session.ws_connect(
+        f"{client.url}{PODS}/p/exec?command=cat&stdout=true&stdin=true",
+        protocols=("v5.channel.k8s.io",),
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        autoping=False,
+    ) as ws:
+        await ws.send_bytes(b"\x00sent early")
+        for _ in range(2):
+            assert (await ws.receive(5)).type is aiohttp.WSMsgType.PING
+            await ws.pong()
+        assert (await ws.receive(5)).data == b"\x01sent early"
+        await ws.ping(b"and ours")
+        assert (await ws.receive(5)).data == b"and ours"
+
+
 async def test_logs(client: Client) -> None:
     await asyncio.wait_for(run(client, "hostname"), 5)
     client.cluster.runtime.lines["p/main"] = ["2026-11-24T10:00:00Z one", "2026-11-24T10:00:01Z two"]
