@@ -78,12 +78,13 @@ class Maker:
         api = self._connect(self._pool.of(name) / KUBECONFIG)
         mirror = Mirror(api)
         try:
-            with phases.phase("installing Calico"):
-                await Installer(api, self._engine, nodes[0].name).apply(objects, plan, by_operator=calico.operator)
-            with phases.phase("waiting for Calico and the cluster"):
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._load(nodes, plan, objects, loaded, phases.tell))
-                    group.create_task(health.wait(api, mirror, phases.tell, _READY_SECONDS))
+            async with asyncio.TaskGroup() as group:
+                images = group.create_task(self._load(nodes, plan, objects, loaded, phases.tell))
+                with phases.phase("images into the nodes, and Calico"):
+                    installer = Installer(api, self._engine, nodes[0].name)
+                    await installer.apply(objects, plan, by_operator=calico.operator, images=images)
+                with phases.phase("waiting for Calico and the cluster"):
+                    await health.wait(api, mirror, phases.tell, _READY_SECONDS)
         except* InfrastructureError as group_of_errors:
             raise group_of_errors.exceptions[0] from None
         finally:

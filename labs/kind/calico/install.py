@@ -12,7 +12,7 @@ from labs.kube.api import Refused
 from labs.kube.resources import resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from grader.ports import Manifest
     from labs.kind.config import Plan
@@ -45,15 +45,21 @@ class Installer:
         self._engine = engine
         self._node = node
 
-    async def apply(self, objects: Sequence[Manifest], plan: Plan, *, by_operator: bool) -> None:
+    async def apply(
+        self, objects: Sequence[Manifest], plan: Plan, *, by_operator: bool, images: Awaitable[None]
+    ) -> None:
         """Apply Calico's objects, in their order where it matters.
+
+        `images` ends when their images are in the nodes: kubelet asks again later and later for one that is not there.
 
         Raises:
             InfrastructureError: the API refuses one of them.
         """
         wanted = objects if by_operator else manifests.adjust(objects, plan)
-        for wave in (*_WAVES, None):
+        for wave in _WAVES:
             await self._apply_all(item for item in wanted if _wave(item) == wave)
+        await images
+        await self._apply_all(item for item in wanted if _wave(item) is None)
         if by_operator:
             await self._apply_all(operator.custom_resources(plan))
         elif any(item["kind"] == "APIService" for item in wanted):

@@ -239,7 +239,7 @@ class World:
     closed: set[str] = field(default_factory=set)
     """Destinations that nobody reaches."""
     pause: dict[str, asyncio.Event] = field(default_factory=dict)
-    """By what is being done ("create", "calico", "remember", "apply"): waits for this."""
+    """By what is being done ("create", "pull", "import", "remember", "apply"): waits for this."""
     reached: dict[str, asyncio.Event] = field(default_factory=dict)
     fails: dict[str, Exception] = field(default_factory=dict)
     engine_gone: bool = False
@@ -291,6 +291,7 @@ class World:
     async def import_image(self, reference: str, node: str) -> Finished:
         from labs.kind.loading import full
 
+        await self.at("import")
         self.loaded.append((node, full(reference)))
         return Finished(0, b"", b"")
 

@@ -32,7 +32,7 @@ async def test_a_lab_starts_is_found_by_another_process_and_gives_its_cluster_ba
     assert running.phase is Phase.READY
     assert any("making 2 nodes" in line for line in said)
     assert "  Preparing nodes" in said
-    assert any(line.startswith("installing Calico: ") and line.endswith(" s") for line in said)
+    assert any(line.startswith("images into the nodes, and Calico: ") and line.endswith(" s") for line in said)
     found = await world.backend().find("first", world.lab())
     assert found.phase is Phase.READY
     assert found.kubeconfig is not None
@@ -43,6 +43,31 @@ async def test_a_lab_starts_is_found_by_another_process_and_gives_its_cluster_ba
     assert not world.lab().exists()
     assert stages(world) == {name: "free"}
     assert (await world.backend().find("first", world.lab())).phase is Phase.ABSENT
+
+
+async def test_calicos_pods_are_made_when_their_images_are_in_the_nodes(world: Any) -> None:
+    """kubelet would ask for one that is not there yet, and then wait before it asks again."""
+    world.has.add("calico/node:v3.28.5")
+    importing = world.stop_at("import")
+    starting = asyncio.ensure_future(world.backend().start(world.request(), world.lab(), str))
+    await asyncio.wait_for(importing.wait(), 5)
+    (api,) = world.apis.values()
+    async with asyncio.timeout(5):
+        while "apply Namespace /calico-apiserver" not in api.calls:
+            await asyncio.sleep(0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not any(" DaemonSet " in call for call in api.calls)
+    world.pause["import"].set()
+    await asyncio.wait_for(starting, 5)
+    assert any(" DaemonSet " in call for call in api.calls)
+
+
+async def test_an_image_that_a_node_does_not_take_ends_the_start(world: Any) -> None:
+    world.fails["import"] = InfrastructureError("no space left on device")
+    with pytest.raises(InfrastructureError, match="no space left"):
+        await world.backend().start(world.request(), world.lab(), str)
+    assert world.clusters() == set()
 
 
 async def test_ten_labs_one_after_the_other_share_one_cluster(world: Any) -> None:

@@ -1,0 +1,108 @@
+"""A lab on kind, phase by phase: from nothing, given back, and the next lab on the same cluster.
+
+Usage: python tests/bench/bench_kind_labs.py [LAB] [--rounds N] [--bare]
+
+Runs the commands that a user runs, in a netdojo home of its own, with the user's Docker and settings (NETDOJO_KIND_*).
+`--bare` first does by hand what kind and Calico take by themselves, where kind.calico names files: kind's own command
+with the same configuration, Calico's images into the node, its first file by kubectl, until node, CoreDNS and Calico
+are ready. Limits: a cluster from nothing 60 s, and 10 s over the bare one; the next lab 5 s; first progress 0.3 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from content.model import Topology
+from labs.kind import config, settings
+from labs.kind.calico import manifests, sources
+
+BARE = "bare-bench"
+
+
+def stamped(*command: str) -> float:
+    """Run a command of netdojo's; print when each line of its progress came; the seconds of the whole process."""
+    print(f"$ netdojo {' '.join(command)}", flush=True)
+    began = last = time.monotonic()
+    words = (sys.executable, "-m", "tui", *command)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        now = time.monotonic()
+        print(f"  {now - began:6.2f} s  +{now - last:5.2f}  {line.rstrip()}", flush=True)
+        last = now
+    code, took = process.wait(), time.monotonic() - began
+    print(f"  {took:6.2f} s  in all, exit status {code}", flush=True)
+    if code:
+        raise SystemExit(code)
+    return took
+
+
+def bare(folder: Path) -> float:
+    """The seconds of kind and Calico alone."""
+    chosen = settings.load()
+    calico = sources.of(chosen)
+    if calico.operator:
+        raise SystemExit("--bare needs kind.calico to name files")
+    plan = config.plan_of(Topology(nodes=1), chosen, calico.identity())
+    objects = manifests.adjust(sources.read(calico.sources[0], folder, print), plan)
+    file, kubeconfig = folder / "calico.yaml", folder / "kubeconfig"
+    file.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
+    cluster = config.document(plan, BARE)
+    kubectl = ("kubectl", f"--kubeconfig={kubeconfig}")
+    wait = (*kubectl, "-n", "kube-system", "rollout", "status", "--timeout=300s")
+    steps: dict[str, tuple[str, ...]] = {
+        "kind create": (chosen.binary, "create", "cluster", "--config", "-", "--kubeconfig", str(kubeconfig)),
+        "kind load": (chosen.binary, "load", "docker-image", "--name", BARE, *manifests.images(objects)),
+        "kubectl apply": (*kubectl, "apply", "--server-side", "-f", str(file)),
+        "calico-node": (*wait, "daemonset/calico-node"),
+        "node ready": (*kubectl, "wait", "node", "--all", "--for=condition=Ready", "--timeout=300s"),
+        "CoreDNS": (*wait, "deployment/coredns"),
+        "controllers": (*wait, "deployment/calico-kube-controllers"),
+    }
+    began = time.monotonic()
+    try:
+        for name, command in steps.items():
+            start = time.monotonic()
+            given = cluster if name == "kind create" else ""
+            subprocess.run(command, input=given, text=True, check=True, capture_output=True)
+            print(f"  {time.monotonic() - began:6.2f} s  +{time.monotonic() - start:5.2f}  {name}", flush=True)
+        return time.monotonic() - began
+    finally:
+        subprocess.run((chosen.binary, "delete", "cluster", "--name", BARE), check=True, capture_output=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("lab", nargs="?", default="first-policy")
+    parser.add_argument("--rounds", type=int, default=3, help="how often the next lab is started")
+    parser.add_argument("--bare", action="store_true", help="first what kind and Calico take without netdojo")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        alone = 0.0
+        if given.bare:
+            print("$ kind and Calico by hand")
+            alone = bare(Path(folder))
+        os.environ["NETDOJO_HOME"] = str(Path(folder) / "home")
+        try:
+            first = stamped("lab", "start", given.lab, "--on", "kind")
+            following = []
+            for _ in range(given.rounds):
+                stamped("lab", "stop", given.lab)
+                following.append(stamped("lab", "start", given.lab, "--on", "kind"))
+        finally:
+            stamped("lab", "stop", given.lab, "--delete")
+    over = f", {first - alone:.1f} s over kind and Calico by themselves" if alone else ""
+    print(f"from nothing {first:.1f} s{over}; the next lab {', '.join(f'{took:.1f}' for took in following)} s")
+
+
+if __name__ == "__main__":
+    main()
