@@ -203,7 +203,7 @@ asyncio.run(main())
 MOMENTS = (
     "Preparing nodes",
     "Starting control-plane",
-    "installing Calico",
+    "images into the nodes",
     "waiting for Calico",
     "keeping",
     "applying",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from content.load import find_lab
 from labs import store
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kind, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 IPTABLES_ONLY, WITH_EBPF = "calico/node:", "kindhere/calico-node-bpf"
-MACHINE_WIDE = '            - name: FELIX_BPFDISABLEUNPRIVILEGED\n              value: "false"\n'
 
 
 @pytest.fixture
@@ -42,15 +42,21 @@ def ebpf_images(kind_bed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     if not listed:
         pytest.skip("kind: the test bed's image of calico-node with eBPF programs is not built")
     for file in map(Path, given.split(os.pathsep)):
-        lines = []
-        for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-            image = line.strip().startswith("image:") and IPTABLES_ONLY in line
-            lines.append(f"{line.partition('image:')[0]}image: {listed[0]}\n" if image else line)
-            if line.strip() == "- name: FELIX_HEALTHENABLED":
-                lines.insert(-1, MACHINE_WIDE)
-        (tmp_path / file.name).write_text("".join(lines), encoding="utf-8")
+        objects = [item for item in yaml.safe_load_all(file.read_text(encoding="utf-8")) if item]
+        for item in objects:
+            if item["kind"] == "DaemonSet":
+                fit_agent(item["spec"]["template"]["spec"], listed[0])
+        (tmp_path / file.name).write_text(yaml.safe_dump_all(objects), encoding="utf-8")
     names = [str(tmp_path / Path(file).name) for file in given.split(os.pathsep)]
     monkeypatch.setenv("NETDOJO_KIND_CALICO", os.pathsep.join(names))
+
+
+def fit_agent(pod: dict[str, Any], image: str) -> None:
+    """Have the agent's pod run this image, and leave a setting of the whole machine's kernel as it is."""
+    for container in (*pod.get("initContainers", ()), *pod["containers"]):
+        if container["image"].split("/", 1)[-1].startswith(IPTABLES_ONLY):
+            container["image"] = image
+    pod["containers"][0]["env"].append({"name": "FELIX_BPFDISABLEUNPRIVILEGED", "value": "false"})
 
 
 def felix(**spec: Any) -> dict[str, Any]:
