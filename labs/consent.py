@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 
 @runtime_checkable
@@ -13,8 +13,8 @@ class Asking(Protocol):
     """A backend with a question.
 
     Attributes:
-        agree: called with what would be done, line by line; tells whether the user agrees. A front end puts its own
-            way of asking here; what the backend has by itself goes by its settings.
+        agree: asked with what would be done, line by line; tells whether the user agrees. A front end puts its own way
+            of asking here; by itself a backend agrees to nothing but what its settings say.
     """
 
-    agree: Callable[[Sequence[str]], bool]
+    agree: Callable[[Sequence[str]], Awaitable[bool]]

@@ -83,6 +83,7 @@ def _port(parts: Parts) -> Port:
         namespace=parts.namespace,
         image=parts.image,
         lock=parts.lock,
+        kept=parts.lock.with_name("turns.json"),
     )
 
 

@@ -52,6 +52,7 @@ class KubeCluster:
         image: what the canary's pods run; it has to be in the nodes, or where they can pull it.
         lock: a file by which processes that share the cluster take turns; one of the system's temporary folder when
             left out.
+        kept: a file beside the lock, in a folder of the user's own, by which they spare one another work.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class KubeCluster:
         namespace: str = "default",
         image: str = canary.IMAGE,
         lock: Path | None = None,
+        kept: Path | None = None,
     ) -> None:
         self._api = api
         self._prober = prober(self.places)
@@ -70,7 +72,7 @@ class KubeCluster:
         self._mirror = Mirror(api)
         self._waiter = Waiter(api, self._mirror)
         self._writer = Writer(api, self._mirror, namespace)
-        self._barrier = Barrier(api, self._mirror, image=image, lock=lock or _lock(api.server))
+        self._barrier = Barrier(api, self._mirror, image=image, lock=lock or _lock(api.server), kept=kept)
         self._settled = ""
         """The word of the state that was last seen to be enforced."""
 

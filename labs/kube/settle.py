@@ -20,6 +20,7 @@ from labs.kube.lookout import Sight
 from labs.kube.resources import resource_of
 from labs.kube.signals import served
 from labs.kube.standing import Canary
+from labs.kube.turns import Turns
 from labs.locks import FileLock
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from labs.kube.api import Api
     from labs.kube.mirror import Mirror
     from labs.kube.standing import Stand
+    from labs.kube.turns import State
 
 _TURNER = "netdojo-turn"
 """The field manager of flips: they own the side's label, and what says it, and nothing else."""
@@ -41,8 +43,6 @@ _UNSIGNALLED_SECONDS = 2.0
 _SILENCE_MILLISECONDS = 300
 _LOCK_SECONDS = 0.02
 _KUBERNETES_ORDER = 1000.0
-_State = tuple[int, tuple[str, ...]]
-"""Whose turn it is, and the resource versions of the objects that say so."""
 
 
 class Barrier:
@@ -53,13 +53,16 @@ class Barrier:
         mirror: follows its nodes and pods.
         image: what the canary's pods run.
         lock: a file by which two processes do not flip at once; the same for all that use this cluster.
+        kept: where the turns that were seen are kept for the next process; a folder of one's own, with the lock.
     """
 
-    def __init__(self, api: Api, mirror: Mirror, *, image: str = canary.IMAGE, lock: Path) -> None:
+    def __init__(
+        self, api: Api, mirror: Mirror, *, image: str = canary.IMAGE, lock: Path, kept: Path | None = None
+    ) -> None:
         self._api = api
         self._canary = Canary(api, mirror, image)
         self._lock = lock
-        self._confirmed: dict[Signal, _State] = {}
+        self._turns = Turns(kept)
 
     async def wait(self, signals: Iterable[Signal], *, unsignalled: bool = False) -> None:
         """Return when everything of these signals' kinds that was written before is enforced on every node.
@@ -165,16 +168,16 @@ class Barrier:
         """Turn these signals to their other sides, and see it on each node."""
         ordered = sorted(signals, key=lambda each: (each is Signal.SERVICE, each))  # kube-proxy takes the longest
         states = dict(zip(ordered, await asyncio.gather(*(self._state(stand, each) for each in ordered)), strict=True))
-        doubtful = {each: state[0] for each, state in states.items() if state != self._confirmed.get(each)}
-        if doubtful:  # another process turned, and may not have lived to see it arrive
+        doubtful = {each: state[0] for each, state in states.items() if not self._turns.is_seen(each, state)}
+        if doubtful:  # somebody turned, and may not have lived to see it arrive
             await self._turn(stand, doubtful)  # written anew: the canary's pods may have other addresses since
             await self._see(stand, doubtful, {each: 1 - side for each, side in doubtful.items()})
         sides = {each: 1 - state[0] for each, state in states.items()}
         turned = await self._turn(stand, sides)
         await self._see(stand, sides, {})
-        self._confirmed |= {each: (side, turned[each]) for each, side in sides.items()}
+        self._turns.note({each: (side, turned[each]) for each, side in sides.items()})
 
-    async def _state(self, stand: Stand, signal: Signal) -> _State:
+    async def _state(self, stand: Stand, signal: Signal) -> State:
         """The side that a signal's objects say; no versions when they do not agree, or are not there."""
         objects = canary.turned(signal, 0, stand.servers, stand.clients)
         found = await asyncio.gather(*(self._get(item) for item in objects))

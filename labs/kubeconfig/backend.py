@@ -73,7 +73,7 @@ class KubeconfigBackend:
         self._open: dict[tuple[Path, str], KubeCluster] = {}
         self._apis: dict[Path, tuple[str, Api]] = {}
         self._held: list[FileLock] = []
-        self.agree: Callable[[Sequence[str]], bool] = lambda _: self._settings.yes
+        self.agree: Callable[[Sequence[str]], Awaitable[bool]] = _nobody
 
     def can(self) -> Capabilities:
         """What such a cluster may be capable of; which of it this one has is seen at the start.
@@ -159,7 +159,7 @@ class KubeconfigBackend:
             found = await target.look(api, self._server(known.context))
             _same(known, found.identity)
             inner = await self._cluster(api, known, running.folder, found)
-        return KeptCluster(inner, Keeper(api, running.folder, known, self.agree))
+        return KeptCluster(inner, Keeper(api, running.folder, known, self._agreed))
 
     async def stop(self, name: str, folder: Path, *, delete: bool = False) -> None:
         """Remove what the lab made there, and nothing else; nothing there is fine.
@@ -174,6 +174,9 @@ class KubeconfigBackend:
             await self._clear(folder)
 
     # --- start
+
+    async def _agreed(self, lines: Sequence[str]) -> bool:
+        return self._settings.yes or await self.agree(lines)
 
     def _context(self) -> tuple[Context, list[str]]:
         """The context, and what is to be agreed to where nobody named it."""
@@ -214,7 +217,7 @@ class KubeconfigBackend:
                 f"run a privileged pod on each of {len(names)} nodes ({self._settings.agent_image}, "
                 f"namespace {agents.home(request.name)}), from which the pods' networks are entered"
             )
-        keeper = Keeper(api, folder, known, self.agree)
+        keeper = Keeper(api, folder, known, self._agreed)
         admitted = await keeper.admit([*made, *request.objects], asked)
         progress(f"applying {len(admitted)} objects in {', '.join(keeper.journal.namespaces)} (probing by {way})")
         cluster = await self._cluster(api, keeper.journal, folder, found)
@@ -358,6 +361,11 @@ def _port(*args: object, **named: object) -> KubeCluster:
     from labs.kube.cluster import KubeCluster
 
     return KubeCluster(*args, **named)  # type: ignore[arg-type]
+
+
+async def _nobody(_lines: Sequence[str]) -> bool:
+    """What nobody is asked is not agreed to."""
+    return False
 
 
 def _connect(kubeconfig: Path) -> Api:

@@ -15,14 +15,14 @@ from labs.kubeconfig.journal import LAB
 from labs.kubeconfig.scope import Ref, is_namespace, ref, scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from grader.ports import Manifest
     from labs.kube.api import Api
     from labs.kubeconfig.journal import Journal
 
-    Agree = Callable[[Sequence[str]], bool]
+    Agree = Callable[[Sequence[str]], Awaitable[bool]]
 
 
 class Keeper:
@@ -59,7 +59,7 @@ class Keeper:
         new = [item for item in (*found.outside, *found.wide) if item not in self.journal.objects]
         await self._refuse_strangers([*(Ref("v1", "Namespace", name) for name in spaces), *new])
         asked = [*also, *(f"make {item}, {_where(item)}" for item in new)]
-        if asked and not self._agree(asked):
+        if asked and not await self._agree(asked):
             raise UsageError(
                 f"nothing was done: {self.journal.name} on context {self.journal.context} would\n"
                 + "\n".join(f"  - {line}" for line in asked),

@@ -17,12 +17,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
-from content.model import Topology
+from content.load import find_lab
 from labs.kind import config, settings
 from labs.kind.calico import manifests, sources
+
+if TYPE_CHECKING:
+    from content.model import Topology
 
 BARE = "bare-bench"
 
@@ -32,9 +36,9 @@ def stamped(*command: str) -> float:
     print(f"$ netdojo {' '.join(command)}", flush=True)
     began = last = time.monotonic()
     words = (sys.executable, "-m", "tui", *command)
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
         now = time.monotonic()
         print(f"  {now - began:6.2f} s  +{now - last:5.2f}  {line.rstrip()}", flush=True)
         last = now
@@ -45,13 +49,13 @@ def stamped(*command: str) -> float:
     return took
 
 
-def bare(folder: Path) -> float:
+def bare(folder: Path, topology: Topology) -> float:
     """The seconds of kind and Calico alone."""
     chosen = settings.load()
     calico = sources.of(chosen)
     if calico.operator:
         raise SystemExit("--bare needs kind.calico to name files")
-    plan = config.plan_of(Topology(nodes=1), chosen, calico.identity())
+    plan = config.plan_of(topology, chosen, calico.identity())
     objects = manifests.adjust(sources.read(calico.sources[0], folder, print), plan)
     file, kubeconfig = folder / "calico.yaml", folder / "kubeconfig"
     file.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
@@ -90,7 +94,7 @@ def main() -> None:
         alone = 0.0
         if given.bare:
             print("$ kind and Calico by hand")
-            alone = bare(Path(folder))
+            alone = bare(Path(folder), find_lab(given.lab).spec.topology)
         os.environ["NETDOJO_HOME"] = str(Path(folder) / "home")
         try:
             first = stamped("lab", "start", given.lab, "--on", "kind")

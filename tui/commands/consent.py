@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,9 @@ def let_ask(session: LabSession, *, yes: bool) -> None:
     backend = session.backend
     if not isinstance(backend, Asking):
         return
-    by_settings = backend.agree
 
-    def agree(lines: Sequence[str]) -> bool:
-        if yes or by_settings(lines):
+    async def agree(lines: Sequence[str]) -> bool:
+        if yes:
             return True
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
@@ -40,6 +40,15 @@ def let_ask(session: LabSession, *, yes: bool) -> None:
         click.echo(f"{session.lab.id} would", err=True)
         for line in lines:
             click.echo(f"  - {line}", err=True)
-        return click.confirm("Go on?", err=True)
+        return _confirm()
 
     backend.agree = agree
+
+
+def _confirm() -> bool:
+    """The answer. Ctrl-C is one too: a running event loop would keep the first one to itself."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm("Go on?", err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -8,14 +8,14 @@ import pytest
 from tui.commands.consent import let_ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
 class AskingBackend:
     name = "kubeconfig"
 
-    def __init__(self, *, by_settings: bool) -> None:
-        self.agree: Callable[[Sequence[str]], bool] = lambda _: by_settings
+    async def agree(self, lines: Sequence[str]) -> bool:
+        raise AssertionError(lines)
 
 
 def session(backend: Any) -> Any:
@@ -23,21 +23,19 @@ def session(backend: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("yes", "by_settings", "terminal", "typed", "agreed"),
+    ("yes", "terminal", "typed", "agreed"),
     [
-        (True, False, False, "", True),
-        (False, True, False, "", True),
-        (False, False, False, "y\n", False),  # nobody is there to answer
-        (False, False, True, "y\n", True),
-        (False, False, True, "n\n", False),
-        (False, False, True, "\n", False),
+        (True, False, "", True),
+        (False, False, "y\n", False),  # nobody is there to answer
+        (False, True, "y\n", True),
+        (False, True, "n\n", False),
+        (False, True, "\n", False),
     ],
 )
-def test_who_agrees(
+async def test_who_agrees(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     yes: bool,
-    by_settings: bool,
     terminal: bool,
     typed: str,
     agreed: bool,
@@ -45,10 +43,10 @@ def test_who_agrees(
     for stream in ("stdin", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: terminal, raising=False)
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: typed.strip())
-    backend = AskingBackend(by_settings=by_settings)
+    backend = AskingBackend()
     let_ask(session(backend), yes=yes)
-    assert backend.agree(["make a hole"]) is agreed
-    assert ("  - make a hole" in capsys.readouterr().err) is (terminal and not (yes or by_settings))
+    assert await backend.agree(["make a hole"]) is agreed
+    assert ("  - make a hole" in capsys.readouterr().err) is (terminal and not yes)
 
 
 def test_a_backend_without_questions_is_left_as_it_is() -> None:

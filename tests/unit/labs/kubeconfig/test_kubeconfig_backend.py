@@ -53,7 +53,7 @@ class Desk:
         made.agree = self._agree
         return made
 
-    def _agree(self, lines: Sequence[str]) -> bool:
+    async def _agree(self, lines: Sequence[str]) -> bool:
         self.asked.append(tuple(lines))
         return self.answer
 

@@ -94,6 +94,52 @@ async def test_addresses_that_a_restart_has_changed_are_written_before_the_sides
     assert [api.applied.count(path) for path in wanted] == [2, 2]
 
 
+@pytest.mark.parametrize(
+    ("kept", "turns"),
+    [
+        (None, 2),
+        ("as it is", 1),
+        ("{}", 2),
+        ("torn", 2),
+        ('{"NetworkPolicy": [0, ["1"]]}', 2),
+        ('{"Nothing": [0, []]}', 2),
+        ('{"NetworkPolicy": 7}', 2),
+    ],
+)
+async def test_the_next_process_need_not_see_again_what_was_seen(
+    api: Any, lock: Path, kept: str | None, turns: int
+) -> None:
+    file = None if kept is None else lock.with_name("turns.json")
+    mirror = Mirror(api)
+    try:
+        await Barrier(api, mirror, lock=lock, kept=file).prove()
+        if file is not None and kept not in {None, "as it is"}:
+            file.write_text(str(kept))
+        api.applied.clear()
+        await Barrier(api, mirror, lock=lock, kept=file).wait({Signal.POLICY})
+    finally:
+        mirror.close()
+        api.end_watches()
+    assert api.applied.count("networkpolicies.networking.k8s.io/turn") == turns
+
+
+async def test_a_turn_that_was_not_seen_is_not_kept_as_seen(api: Any, lock: Path) -> None:
+    file, mirror = lock.with_name("turns.json"), Mirror(api)
+    try:
+        await Barrier(api, mirror, lock=lock, kept=file).prove()
+        api.lag.add(Signal.POLICY)
+        for _process in range(2):
+            with pytest.raises(InfrastructureError, match="NetworkPolicy"):
+                await Barrier(api, mirror, lock=lock, kept=file).wait({Signal.POLICY})
+        api.lag.clear()
+        api.applied.clear()
+        await Barrier(api, mirror, lock=lock, kept=file).wait({Signal.POLICY})
+    finally:
+        mirror.close()
+        api.end_watches()
+    assert api.applied.count("networkpolicies.networking.k8s.io/turn") == 2
+
+
 async def test_proof_that_a_policy_stops_packets(api: Any, barrier: Barrier) -> None:
     await barrier.prove()
     api.lax = True
