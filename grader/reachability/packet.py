@@ -48,7 +48,7 @@ class Packet:
         if direction == EGRESS and self.entry is not None:
             return replace(self, destination=self.entry[0], port=self.entry[1], hairpin=False, entry=None)
         if direction != EGRESS and self.masked is not None:
-            return replace(self, source=self.masked, masked=None)
+            return replace(self, source=self.masked)
         return self
 
     def ends(self, direction: str) -> tuple[Endpoint, Endpoint]:
