@@ -71,6 +71,12 @@ def test_neighbours_are_one_interval_and_protocols_are_not() -> None:
     assert classes.intervals(0) == ()
 
 
+def test_everything_is_every_class_and_no_more() -> None:
+    classes = PortClasses([Ports("TCP", 80, 80)], [])
+    each = [classes.at(port, protocol) for port, protocol in ((80, "TCP"), (81, "TCP"), (1, "UDP"), (1, "SCTP"))]
+    assert classes.everything == sum(each)
+
+
 def test_a_named_port_is_a_class_of_its_own_also_the_first() -> None:
     classes = PortClasses([], [("TCP", 1), ("TCP", 80)])
     assert classes.intervals(classes.at(1, "TCP")) == (Interval("TCP", 1, 1),)
