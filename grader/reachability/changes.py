@@ -47,21 +47,21 @@ def carried_over(old: Rulebook, new: Rulebook) -> Rulebook:
         new,
         ingress=all_kept("ingress", new.ingress),
         egress=all_kept("egress", new.egress),
-        host_ingress=HostRules(*(all_kept(f"ingress {name}", tiers) for name, tiers in _chains(new.host_ingress))),
-        host_egress=HostRules(*(all_kept(f"egress {name}", tiers) for name, tiers in _chains(new.host_egress))),
+        host_ingress=HostRules(*(all_kept(f"ingress {n}", tiers) for n, tiers in _chains(new.host_ingress))),
+        host_egress=HostRules(*(all_kept(f"egress {n}", tiers) for n, tiers in _chains(new.host_egress))),
     )
 
 
-def _chains(host: HostRules) -> tuple[tuple[str, tuple[Tier, ...]], ...]:
-    return ("untracked", host.untracked), ("before_nat", host.before_nat), ("forwarded", host.forwarded)
+def _chains(host: HostRules) -> Iterator[tuple[int, tuple[Tier, ...]]]:
+    yield from enumerate((host.untracked, host.before_nat, host.forwarded))
 
 
 def _tiers(book: Rulebook) -> Iterator[tuple[str, Tier]]:
     for direction, tiers in (
         ("ingress", book.ingress),
         ("egress", book.egress),
-        *((f"ingress {name}", tiers) for name, tiers in _chains(book.host_ingress)),
-        *((f"egress {name}", tiers) for name, tiers in _chains(book.host_egress)),
+        *((f"ingress {n}", tiers) for n, tiers in _chains(book.host_ingress)),
+        *((f"egress {n}", tiers) for n, tiers in _chains(book.host_egress)),
     ):
         for tier in tiers:
             yield direction, tier

@@ -68,12 +68,11 @@ def _of_listener(
         for host in _hosts(route, listener, request):
             hosts.add(host)
             for number, rule in enumerate(route.rules, start=1):
-                for place, match in enumerate(rule.matches):
+                for match in rule.matches:
                     fit = path_fit(match.path, request.path)
                     if fit is not None:
-                        order = _order(host, route, (number, place), match, fit)
-                        ranked.append((order, host, route, number, rule, match, fit))
-    most = max(map(specific, hosts), default=(False, 0))
+                        ranked.append((_order(host, route, match, fit), host, route, number, rule, match, fit))
+    most = max(map(specific, hosts), default=None)
     for _, host, route, number, rule, match, fit in sorted(ranked, key=lambda each: each[0]):
         fallen = ""
         if specific(host) != most:
@@ -90,15 +89,9 @@ def attaches(route: Route, gateway: Gateway, listener: Listener, labels: Mapping
         return False
     if listener.kinds and route.kind not in listener.kinds:
         return False
-    match listener.allowed:
-        case "All":
-            return True
-        case "Same":
-            return route.namespace == gateway.namespace
-        case "Selector":
-            return listener.selector.matches(labels.get(route.namespace, {}))
-        case _:
-            return False
+    if listener.allowed == "Selector":
+        return listener.selector.matches(labels[route.namespace])
+    return listener.allowed == "All" or (listener.allowed == "Same" and route.namespace == gateway.namespace)
 
 
 def _names(parent: ParentRef, gateway: Gateway, listener: Listener) -> bool:
@@ -120,12 +113,13 @@ def _hosts(route: Route, listener: Listener, request: Request) -> list[str]:
     ]
 
 
-def _order(host: str, route: Route, place: tuple[int, int], match: RouteMatch, fit: Fit) -> tuple[object, ...]:
+def _order(host: str, route: Route, match: RouteMatch, fit: Fit) -> tuple[object, ...]:
+    """What comes before what; rules of one route, and matches of one rule, are in their order already."""
     exact, length = specific(host)
     method, headers, queries = match.weights
     return (
         # What a regular expression means, and before what, the implementation decides.
-        not (fit.condition and not match.condition),
+        not fit.condition,
         not exact,
         -length,
         not fit.exact,
@@ -136,7 +130,6 @@ def _order(host: str, route: Route, place: tuple[int, int], match: RouteMatch, f
         route.created or _LAST,
         route.namespace,
         route.name,
-        place,
     )
 
 

@@ -51,6 +51,8 @@ def parse_target(text: str) -> Target:
     if bare.startswith("["):
         address, _, rest = bare[1:].partition("]")
         name, match = f"ip:{address}", _PORT.match(rest)
+        if rest and (match is None or match["name"]):
+            raise UsageError(f"{rest} behind an address is no port", remedy="write it as in [2001:db8::1]:443")
     elif _is_address(bare):
         return Target(f"ip:{bare}")
     else:

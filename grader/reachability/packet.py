@@ -46,9 +46,9 @@ class Packet:
     def seen(self, direction: str) -> Packet:
         """Return the packet as it is where a direction is judged."""
         if direction == EGRESS and self.entry is not None:
-            return replace(self, destination=self.entry[0], port=self.entry[1], hairpin=False, entry=None)
+            return replace(self, destination=self.entry[0], port=self.entry[1], hairpin=False)
         if direction != EGRESS and self.masked is not None:
-            return replace(self, source=self.masked, masked=None)
+            return replace(self, source=self.masked)
         return self
 
     def ends(self, direction: str) -> tuple[Endpoint, Endpoint]:

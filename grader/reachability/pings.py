@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.bits import transposed
-from grader.reachability.classes import POD
 from grader.reachability.universe import sweep
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ def pings(universe: Universe, book: Rulebook) -> list[Bits]:
     """Return for each class the classes of sources whose echo requests reach it."""
     out, into = (_Direction(universe, book, direction).allowed() for direction in (EGRESS, INGRESS))
     let_out = transposed(((1 << place, reached) for place, reached in enumerate(out)), len(out))
-    return [let_out.get(place, 0) & allowed for place, allowed in enumerate(into)]
+    # Nothing is let out from nowhere: addresses outside reach every place as far as the sender's end is asked.
+    return [let_out[place] & allowed for place, allowed in enumerate(into)]
 
 
 class _Direction:
@@ -38,10 +38,7 @@ class _Direction:
         self._known: dict[tuple[int, int], Bits] = {}
 
     def allowed(self) -> list[Bits]:
-        return [
-            self._at(place) if one.kind == POD and self._selecting[place] else self._universe.everyone
-            for place, one in enumerate(self._universe.classes)
-        ]
+        return [self._at(place) for place in range(len(self._universe.classes))]
 
     def _at(self, place: int) -> Bits:
         selecting = self._selecting[place]
@@ -63,7 +60,8 @@ class _Direction:
     def _steps(self, policy: Policy, place: int) -> list[Step]:
         population = self._universe.population
         return [
-            (rule.effect, bool(rule.condition), ((1, population.any_of(rule.peers)),))
+            # Conditions are those of HTTP, which no ping meets.
+            (rule.effect, False, ((1, population.any_of(rule.peers)),))
             for rule in policy.rules
             if self._means_pings(rule) and (not rule.subjects or population.any_of(rule.subjects) >> place & 1)
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from grader.kube.fields import PROTOCOLS
@@ -44,7 +45,7 @@ class PortClasses:
             cuts[entry.protocol] |= {entry.low, entry.high + 1}
         points = set(named)
         for protocol, number in points:
-            cuts.setdefault(protocol, {1}).update((number, number + 1))
+            cuts[protocol] |= {number, number + 1}
         self._starts = {p: sorted(cut for cut in places if 1 <= cut <= LAST) for p, places in cuts.items()}
         classes: dict[tuple[object, ...], int] = {}
         self._samples: list[tuple[str, int]] = []
@@ -53,7 +54,7 @@ class PortClasses:
         for protocol, starts in self._starts.items():
             own = [entry for entry in numbered if entry.protocol == protocol]
             at = self._class_at[protocol] = []
-            for low, end in zip(starts, [*starts[1:], LAST + 1], strict=True):
+            for low, end in pairwise([*starts, LAST + 1]):
                 meant = tuple(i for i, entry in enumerate(own) if entry.low <= low <= entry.high)
                 key = (protocol, low if (protocol, low) in points else 0, meant)
                 number = classes.setdefault(key, len(classes))

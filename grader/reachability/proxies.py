@@ -67,7 +67,7 @@ class Proxies:
         """Return what serves a Gateway."""
         name = f"Gateway {gateway.namespace}/{gateway.name}"
         own = self._labelled({_GATEWAY: gateway.name}, gateway.namespace)
-        envoy = self._labelled({f"{_ENVOY}name": gateway.name, f"{_ENVOY}namespace": gateway.namespace})
+        envoy = self._labelled({f"{_ENVOY}name": gateway.name, f"{_ENVOY}namespace": gateway.namespace}, "")
         controller = self._gateways.get(gateway.class_name, "")
         found = (*self._at(gateway.addresses), *self._known(controller))
         labels = (("by the label of its name", own), ("by the labels of Envoy Gateway", envoy))
@@ -94,9 +94,9 @@ class Proxies:
         for prefix, labels in CONTROLLERS:
             if controller.startswith(prefix):
                 words = ",".join(f"{key}={value}" for key, value in labels.items())
-                yield f"by the labels {words}", self._labelled(labels)
+                yield f"by the labels {words}", self._labelled(labels, "")
 
-    def _labelled(self, labels: Mapping[str, str], namespace: str = "") -> tuple[Endpoint, ...]:
+    def _labelled(self, labels: Mapping[str, str], namespace: str) -> tuple[Endpoint, ...]:
         wanted = labels.items()
         return tuple(
             pod

@@ -84,13 +84,11 @@ def suffix_fits(pattern: str, host: str) -> bool:
     """
     if not pattern.startswith("*."):
         return pattern in ("", host)
-    return host.endswith(pattern[1:]) and len(host) > len(pattern[1:])
+    return host.endswith(pattern[1:])
 
 
 def overlap(listener: str, route: str) -> str | None:
     """Return the narrower of two hostnames where one host can have both; None where none can."""
-    if not listener or not route:
-        return listener or route
     if listener == route or suffix_fits(listener, route):
         return route
     return listener if suffix_fits(route, listener) else None

@@ -186,12 +186,11 @@ def entry_port(world: World, pod: Endpoint, request: Request) -> int:
 
 def could_allow(book: Rulebook, direction: str, packet: Packet) -> bool:
     """Tell whether any rule about the subject opens this port to somebody."""
-    seen = packet.seen(direction)
-    subject, _ = seen.ends(direction)
+    subject, _ = packet.ends(direction)
     return any(
         rule.effect is Effect.ALLOW
-        and rule.matches_port(seen.destination, seen.port, seen.protocol)
-        and rule.matches_subject(subject, seen.family)
+        and rule.matches_port(packet.destination, packet.port, packet.protocol)
+        and rule.matches_subject(subject, packet.family)
         for tier in book.tiers(direction)
         for policy in selecting_policies(tier, subject)
         for rule in policy.rules

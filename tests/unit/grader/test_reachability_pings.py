@@ -20,6 +20,12 @@ PLAIN = [
     ["{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {}}]}]}"],
     ["{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {}}], ports: [{port: 5432}]}]}"],
     ["{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}"],
+    ["{podSelector: {matchLabels: {app: db}}}", "{podSelector: {matchLabels: {app: web}}, ingress: [{}]}"],
+    [
+        "{podSelector: {matchLabels: {app: db}}, policyTypes: [Egress], egress: [{}]}",
+        "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress]}",
+        "lobby|{podSelector: {}, policyTypes: [Egress]}",
+    ],
     [
         "{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}",
         "lobby|{podSelector: {}, policyTypes: [Egress]}",
@@ -30,6 +36,8 @@ CALICO = [
     ["gnp a {order: 1, ingress: [{action: Allow, protocol: ICMP, icmp: {type: 8}}]}"],
     ["gnp a {order: 1, ingress: [{action: Allow, protocol: ICMP, icmp: {type: 3}}]}"],
     ["gnp a {order: 1, egress: [{action: Allow, notProtocol: ICMP}]}"],
+    ["gnp a {order: 1, ingress: [{action: Allow, http: {methods: [GET]}}]}"],
+    ["gnp a {order: 1, ingress: [{action: Allow, protocol: TCP, http: {methods: [GET]}}]}"],
     ["gnp a {order: 1, ingress: [{action: Allow, ipVersion: 6}]}"],
     [
         "tier t {order: 1}",

@@ -28,7 +28,7 @@ OBJECTS = """
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: far, namespace: a}, spec: {nodeName: n2}, status: {podIP: 10.0.2.2}}
 ---
-{apiVersion: v1, kind: Pod, metadata: {name: adrift, namespace: a}}
+{apiVersion: v1, kind: Pod, metadata: {name: adrift, namespace: a, labels: {app: adrift}}}
 ---
 {apiVersion: v1, kind: Service, metadata: {name: s, namespace: a}, spec: {type: NodePort, clusterIP: 10.96.0.1,
  externalIPs: [203.0.113.1], selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]},
@@ -86,6 +86,17 @@ def test_traffic_policies(
     assert service(**spec).verdict(Flow(source, destination, port)).allowed is allowed
 
 
+def test_a_pod_of_an_unknown_node_is_in_the_cluster_all_the_same(service: Callable[..., World]) -> None:
+    world = service(externalTrafficPolicy="Local")
+    assert world.packets(Flow("a/adrift", "node:n2", 30080))
+    assert not world.packets(Flow(OUT, "node:n2", 30080))
+
+
+def test_an_endpoint_of_an_unknown_node_may_be_the_local_one(service: Callable[..., World]) -> None:
+    world = service(internalTrafficPolicy="Local", selector={"app": "adrift"})
+    assert [packet.destination.ref for packet in world.packets(Flow("a/far", "service:a/s", 80))] == ["a/adrift"]
+
+
 def test_the_policy_is_named_where_it_leaves_nothing(service: Callable[..., World]) -> None:
     inside = service(internalTrafficPolicy="Local").explain(Flow("a/far", "service:a/s", 80)).lines()
     assert (
@@ -131,9 +142,9 @@ def test_slices_say_the_port_of_a_service_without_selector(name: str, target: in
 
 
 def test_who_is_not_in_a_balancers_ranges_is_told(service: Callable[..., World]) -> None:
-    world = service(loadBalancerSourceRanges=["192.0.2.0/24"])
+    world = service(loadBalancerSourceRanges=["192.0.2.0/24", "10.9.0.0/16"])
     told = world.explain(Flow(OUT, "ip:203.0.113.2", 80)).lines()[1]
-    assert told.endswith(": loadBalancerSourceRanges (192.0.2.0/24) do not hold ip:198.51.100.1")
+    assert told.endswith(": loadBalancerSourceRanges (192.0.2.0/24, 10.9.0.0/16) do not hold ip:198.51.100.1")
 
 
 def test_a_traffic_policy_that_is_none() -> None:
