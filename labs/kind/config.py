@@ -111,10 +111,12 @@ def _own_patches(plan: Plan) -> list[Mapping[str, Any]]:
     if plan.nodes > 1:
         # Pods run on every node of the topology. A single node's taint is removed by kind, which fails without one.
         patches.append({"kind": "InitConfiguration", "nodeRegistration": {"taints": []}})
+    # kube-proxy waits a second between two changes, for the sake of clusters with thousands of Services.
+    proxy: dict[str, Any] = {mode: {"minSyncPeriod": "100ms"} for mode in (IPTABLES, NFTABLES)}
     if plan.dataplane == EBPF:
-        # kube-proxy would otherwise fight with felix about a limit of the machine's (Calico's page on eBPF and kind).
-        patches.append({"kind": "KubeProxyConfiguration", "conntrack": {"maxPerCore": 0}})
-    return patches
+        # It would otherwise fight with felix about a limit of the machine's (Calico's page on eBPF and kind).
+        proxy["conntrack"] = {"maxPerCore": 0}
+    return [*patches, {"kind": "KubeProxyConfiguration", **proxy}]
 
 
 def _text(value: Mapping[str, Any]) -> str:

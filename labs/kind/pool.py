@@ -70,10 +70,15 @@ class Clusters:
             if record is None or record.stage is not Stage.FREE:
                 return None
             with phases.phase(f"taking the running cluster {name}"):
-                if not await self._back(record, self._cleaner.clean(record, phases.tell), phases.tell):
-                    return None
                 nodes = [node.name for node in await self._maker.nodes(name)]
-                await loading.load(self._engine, nodes, images, phases.tell)
+                loaded = asyncio.ensure_future(loading.load(self._engine, nodes, images, phases.tell))
+                try:
+                    if not await self._back(record, self._cleaner.clean(record, phases.tell), phases.tell):
+                        return None
+                    await loaded
+                finally:
+                    loaded.cancel()
+                    await asyncio.gather(loaded, return_exceptions=True)
             taken = dataclasses.replace(record, stage=Stage.TAKEN, lab=lab)
             self._pool.write(taken)
             return taken

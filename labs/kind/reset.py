@@ -85,8 +85,14 @@ class Cleaner:
         Raises:
             InfrastructureError: it is not, and does not become so; the message says what differs.
         """
-        silent = await self._tidied(record, tell, prove=True)
-        now = await emptiness.look(self._cluster(record))
+        # Looked at beside the rest, for most clusters are clean; where something had to be undone, after it once more.
+        looking = asyncio.ensure_future(emptiness.look(self._cluster(record)))
+        try:
+            silent, undone = await self._tidied(record, tell, prove=True)
+            now = await (emptiness.look(self._cluster(record)) if undone else looking)
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         if changed := now ^ silent:
             raise InfrastructureError(f"the empty matrix is not what it was: {'; '.join(sorted(changed)[:_SAID])}")
 
@@ -98,21 +104,22 @@ class Cleaner:
         """
         await self._tidied(record, tell, prove=False)
 
-    async def _tidied(self, record: Record, tell: Callable[[str], None], *, prove: bool) -> frozenset[str]:
+    async def _tidied(self, record: Record, tell: Callable[[str], None], *, prove: bool) -> tuple[frozenset[str], bool]:
+        """What did not pass when it was new; whether anything had to be undone."""
         nodes = await self._same_nodes(record)
         await hosts.remove(self._engine, hosts.Beside(record.name, self._home, "", nodes, record.families))
         then, silent = self._remembered(record)
         api = self._connect(self._pool.of(record.name) / KUBECONFIG)
         mirror = Mirror(api)
         try:
-            await self._restore(api, mirror, then, tell)
+            undone = await self._restore(api, mirror, then, tell)
             if prove:
                 await health.wait(api, mirror, tell, _READY_SECONDS)
         except Refused as refused:
             raise InfrastructureError(f"its API refuses to be cleaned: {refused.message}") from refused
         finally:
             mirror.close()
-        return silent
+        return silent, undone
 
     async def _same_nodes(self, record: Record) -> tuple[Container, ...]:
         nodes = {node.id: node for node in await self._engine.containers({KIND_CLUSTER: record.name})}
@@ -127,18 +134,18 @@ class Cleaner:
         except (KeyError, TypeError, ValueError) as error:
             raise InfrastructureError("what it looked like when it was new is not known any more") from error
 
-    async def _restore(self, api: Api, mirror: Mirror, then: Picture, tell: Callable[[str], None]) -> None:
-        """Undo what differs until nothing does.
+    async def _restore(self, api: Api, mirror: Mirror, then: Picture, tell: Callable[[str], None]) -> bool:
+        """Undo what differs until nothing does; whether anything did.
 
         Raises:
             InfrastructureError: something does after all rounds.
         """
         await _answers(api)
-        for _round in range(_ROUNDS):
+        for turn in range(_ROUNDS):
             now, kinds = await fingerprint.take(api)
             found = fingerprint.differences(then, now)
             if not found:
-                return
+                return turn > 0
             for each in found[:_SAID]:
                 tell(f"undoing: {each}")
             if len(found) > _SAID:
@@ -147,6 +154,7 @@ class Cleaner:
         now, _kinds = await fingerprint.take(api)
         if left := fingerprint.differences(then, now):
             raise InfrastructureError(f"it still differs: {'; '.join(str(each) for each in left[:_SAID])}")
+        return True
 
 
 async def _answers(api: Api) -> None:

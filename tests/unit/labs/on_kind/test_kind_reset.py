@@ -195,6 +195,19 @@ async def test_an_empty_matrix_that_is_not_what_it_was_is_not_handed_out(world: 
     assert sum(run[0] == "create" for run in world.runs) == 2
 
 
+async def test_traffic_is_looked_at_again_once_the_policy_that_stopped_it_is_gone(world: Any) -> None:
+    api = await free(world)
+
+    class NobodyWhileDenied:
+        def __contains__(self, _destination: str) -> bool:
+            return any(kind.kind == "NetworkPolicy" for kind, _, _ in api.objects)
+
+    policy(api)
+    world.closed = NobodyWhileDenied()
+    await world.backend().start(world.request("next"), world.lab("next"), str)
+    assert list(world.apis.values()) == [api]
+
+
 async def test_a_dataplane_that_was_switched_and_stayed_is_not_handed_out(world: Any) -> None:
     await free(world)
     world.ebpf = True
