@@ -170,14 +170,17 @@ class NetdojoApp(App[int], inherit_bindings=False):
         return self._lab_screen if self._lab_screen in self.screen_stack else None
 
     def _open_lab(self, entry: Entry, lab: Lab, on_backend: str) -> None:
+        from tui.screens.consent import let_ask
         from tui.screens.lab import LabScreen
         from tui.screens.lab_setup import LabSetup
 
         with telling(self):
+            session = self.services.session(lab, on_backend)
+            let_ask(self, session)
             setup = LabSetup(
                 lab=lab,
                 number=entry.place,
-                session=self.services.session(lab, on_backend),
+                session=session,
                 progress=self.services.progress,
                 outside=self._outside,
                 watch=self.services.settings.watch,

@@ -31,7 +31,7 @@ class Choice(Dialog[str]):
     Choice { align: center middle; background: $background 60%; }
     Choice > Vertical {
         width: 64; max-width: 95%; height: auto; max-height: 90%;
-        background: $panel; border: round $primary; padding: 0 1;
+        background: $panel; border: round $primary; padding: 0 1; overflow-y: auto;
     }
     Choice Static { height: auto; margin-bottom: 1; }
     Choice OptionList { height: auto; border: none; background: $panel; padding: 0; }
