@@ -84,9 +84,9 @@ CALICO: dict[str, tuple[str, str, Any]] = {
         (CalicoRule("Log"),),
     ),
     "ICMP": (
-        "gnp g {egress: [{action: Pass, protocol: ICMP, icmp: {type: 3, code: 4}, notICMP: {type: 0}, ipVersion: 6}]}",
+        "gnp g {egress: [{action: Log, protocol: ICMPv6, icmp: {type: 3, code: 4}, notICMP: {type: 0}, ipVersion: 6}]}",
         "calico_policies.egress",
-        (CalicoRule("Pass", protocol="ICMP", icmp=(3, 4), not_icmp=(0, None), ip_version=6),),
+        (CalicoRule("Log", protocol="ICMPv6", icmp=(3, 4), not_icmp=(0, None), ip_version=6),),
     ),
     "the last type and code of ICMP": (
         "gnp g {egress: [{action: Deny, protocol: 58, icmp: {type: 254, code: 255}, notICMP: {type: 0, code: 0}}]}",
@@ -99,16 +99,16 @@ CALICO: dict[str, tuple[str, str, Any]] = {
         (CalicoRule("Deny", protocol="ICMP", not_protocol="255"), CalicoRule("Deny", protocol="TCP")),
     ),
     "the first and last ports": (
-        "gnp g {egress: [{action: Deny, protocol: TCP, source: {ports: [0, 65535, '0:65535', '7:7', 0a, '000080']}}]}",
+        "gnp g {egress: [{action: Deny, protocol: TCP, source: {ports: [1, 65535, '1:65535', '7:7', 0a, '000080']}}]}",
         "calico_policies.egress",
         (
             CalicoRule(
                 "Deny",
                 Entity(
                     ports=(
-                        PortMatch(0, 0),
+                        PortMatch(1, 1),
                         PortMatch(65535, 65535),
-                        PortMatch(0, 65535),
+                        PortMatch(1, 65535),
                         PortMatch(7, 7),
                         PortMatch(name="0a"),
                         PortMatch(80, 80),
