@@ -60,6 +60,7 @@ REFUSED = [
     (rule("protocol: TCP, destination: {ports: [70000]}"), "port numbers are from 1 to 65535"),
     (rule("protocol: TCP, destination: {ports: [1.5]}"), "a range in quotes"),
     (rule("protocol: TCP, destination: {ports: ['1:b']}"), "a range is two numbers"),
+    (rule(f"protocol: TCP, destination: {{ports: ['{'9' * 5000}']}}"), "port numbers are from 1 to 65535"),
     (rule("protocol: TPC"), "protocol: Invalid value"),
     (rule("protocol: 256"), "a number from 1 to 255"),
     (rule("icmp: {type: 8}"), "must be ICMP or ICMPv6"),
@@ -118,6 +119,7 @@ def test_refused(parsed: Callable[..., Any], text: str, words: str) -> None:
         "sknp shop/a {stagedAction: Delete, podSelector: {}}",
         "tier kube-baseline {order: 10000000, defaultAction: Pass}",
         "tier default {order: 1000000}",
+        "tier t {order: 1, defaultAction: Deny}",
         "hep h {node: n1, interfaceName: '*', ports: [{name: p, port: 1, protocol: TCP}]}",
     ],
 )
