@@ -428,7 +428,8 @@ KUBERNETES: dict[str, tuple[str, str, Any]] = {
             "{matchLabels: {team: blue}}, podSelector:}, {ipBlock: {cidr: 10.0.0.7/8, except: "
             "[10.1.0.0/16, 10.2.0.0/16]}}], "
             "ports: [{port: 1}, {port: http, protocol: UDP}, {port: 2, endPort: 2}, {protocol: SCTP}]}], "
-            "egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}, {ports: [{port: 65535, endPort: 65535}, {port: 1, endPort: 1}]}]}"
+            "egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}, {ports: [{port: 65535, endPort: 65535}, "
+            "{port: 1, endPort: 1}]}]}"
         ),
         "policies",
         (
