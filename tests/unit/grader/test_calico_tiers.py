@@ -186,7 +186,7 @@ PROFILES = {
     ),
     "a profile's selectors mean pods of every namespace": (
         ["profile kns.shop {ingress: [{action: Allow, source: {selector: \"app == 'web'\"}}]}"],
-        [f"{GUEST} -> {DB}:1", f"lobby/agent -x {DB}:1", f"{OUT} -x {DB}:1"],
+        [f"{GUEST} -> {DB}:1", f"{OUT} -x {DB}:1"],
     ),
     "Pass in a profile means deny": (
         ["profile kns.shop {ingress: [{action: Pass}, {action: Allow}]}"],
