@@ -63,12 +63,11 @@ def read_protocol(value: object, path: str, problems: Problems) -> str:
     """Return a protocol's name, or its number in digits where it has no name here; empty where none is given."""
     if value is None:
         return ""
-    text = str(value) if is_number(value) else value
-    if isinstance(text, str):
-        if text in PROTOCOL_NUMBERS:
-            return text
-        if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 255:
-            return _NAMES.get(str(int(text)), str(int(text)))
+    text = str(value)
+    if text in PROTOCOL_NUMBERS:
+        return text
+    if _is_digits(text) and 1 <= (number := _number(text)) <= 255:
+        return _NAMES.get(str(number), str(number))
     problems.invalid(path, value, f"must be one of {', '.join(PROTOCOL_NUMBERS)}, or a number from 1 to 255")
     return ""
 
@@ -104,8 +103,9 @@ def _read_port(value: object, path: str, problems: Problems) -> PortMatch:
     else:
         problems.invalid(path, value, "must be a port number, a range in quotes, or a port's name")
         return PortMatch()
-    if not (0 <= low <= 65535 and 0 <= high <= 65535):
-        problems.invalid(path, value, "port numbers are from 0 to 65535")
+    first_port = 0 if problems.lenient else 1
+    if not (first_port <= low <= 65535 and first_port <= high <= 65535):
+        problems.invalid(path, value, "port numbers are from 1 to 65535")
     elif low > high:
         problems.invalid(path, value, "minimum port number must not exceed maximum port number")
     return PortMatch(low, high)
@@ -116,7 +116,7 @@ def _is_digits(text: str) -> bool:
 
 
 def _number(digits: str) -> int:
-    """Digits as a number; one that is no port's however long it is."""
+    """Digits as a number; of too many, one that is no port's and no protocol's."""
     significant = digits.lstrip("0")
     return int(significant or "0") if len(significant) <= 5 else 65536
 

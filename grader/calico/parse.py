@@ -96,7 +96,7 @@ class _Read:
             path = f"metadata.annotations.{_STORED_METADATA}"
             try:
                 kept = self.problems.mapping(json.loads(stored), path)
-            except ValueError:
+            except (ValueError, RecursionError):
                 self.problems.invalid(path, stored, "must be JSON")
             else:
                 labels.update(self.problems.labels(kept.get("labels"), f"{path}.labels"))
@@ -113,7 +113,7 @@ def _read_policy(read: _Read) -> CalicoPolicy:
     staged = read.kind.startswith("Staged")
     world_wide = not read.namespace
     problems.unknown("spec", spec, (_GLOBAL if world_wide else _POLICY) | ({"stagedAction"} if staged else set()))
-    tier = problems.text(spec.get("tier"), "spec.tier") or read.labels().get(_TIER_LABEL, "") or DEFAULT_TIER
+    tier = problems.text(spec.get("tier"), "spec.tier") or read.labels().get(_TIER_LABEL) or DEFAULT_TIER
     ingress, egress = read.rules()
     types = _read_types(read)
     policy = CalicoPolicy(
@@ -123,7 +123,7 @@ def _read_policy(read: _Read) -> CalicoPolicy:
         tier=tier,
         order=read_order(spec.get("order"), "spec.order", problems),
         selector=read.expression("selector"),
-        namespace_selector=read.expression("namespaceSelector") if world_wide else None,
+        namespace_selector=read.expression("namespaceSelector"),
         account_selector=read.expression("serviceAccountSelector"),
         ingress=ingress,
         egress=egress,

@@ -33,7 +33,7 @@ _HTTP = frozenset({"methods", "paths"})
 
 
 def read_rules(
-    spec: Mapping[str, Any], direction: str, problems: Problems, *, namespaced: bool = False
+    spec: Mapping[str, Any], direction: str, problems: Problems, *, namespaced: bool
 ) -> tuple[CalicoRule, ...]:
     """Return the rules of `ingress` or `egress`."""
     listed = enumerate(problems.sequence(spec.get(direction), f"spec.{direction}"))
@@ -85,9 +85,12 @@ def _read_entity(value: object, path: str, problems: Problems, namespaced: bool)
     spaces = entity.namespace_selector
     if spaces is not None and uses_global(spaces) and not isinstance(spaces, Everything) and not problems.lenient:
         problems.forbidden(f"{path}.namespaceSelector", "global() must stand alone")
-    if entity.service is not None and len(fields.keys() - {"services"}) > 0:
-        others = ", ".join(sorted(map(str, fields.keys() - {"services"})))
-        problems.forbidden(path, f"cannot specify {others} and services on the same side of a rule")
+    if entity.service is not None:
+        # A sender's ports are not the Service's, and may be given beside it; what is empty says nothing.
+        beside = {"services", "ports", "notPorts"} if path.endswith(".source") else {"services"}
+        others = sorted(str(key) for key, given in fields.items() if key not in beside and given not in (None, "", []))
+        if others:
+            problems.forbidden(path, f"cannot specify {', '.join(others)} and services on the same side of a rule")
     return entity
 
 
@@ -139,15 +142,22 @@ def _check(rule: CalicoRule, path: str, direction: str, problems: Problems) -> N
             versions.setdefault(net.version, str(net))
     if len(versions) > 1:
         problems.invalid(path, " and ".join(versions.values()), "rule mixes IPv4 and IPv6")
-    if (rule.icmp or rule.not_icmp) and rule.protocol not in ("ICMP", "ICMPv6"):
-        problems.invalid(
-            f"{path}.protocol", rule.protocol or None, "must be ICMP or ICMPv6 where icmp or notICMP is given"
-        )
+    _check_icmp(rule, path, problems)
     if rule.http:
         if direction != "ingress" or rule.action != "Allow":
             problems.forbidden(f"{path}.http", "only ingress rules that allow may match HTTP")
         if rule.protocol not in ("", "TCP"):
             problems.invalid(f"{path}.protocol", rule.protocol, "rules with an HTTP match must have protocol TCP")
+
+
+def _check_icmp(rule: CalicoRule, path: str, problems: Problems) -> None:
+    if (rule.icmp or rule.not_icmp) and rule.protocol not in ("ICMP", "ICMPv6"):
+        problems.invalid(
+            f"{path}.protocol", rule.protocol or None, "must be ICMP or ICMPv6 where icmp or notICMP is given"
+        )
+    for name, version in (("ICMP", 4), ("ICMPv6", 6)):
+        if name in (rule.protocol, rule.not_protocol) and rule.ip_version not in (0, version) and not problems.lenient:
+            problems.invalid(f"{path}.ipVersion", rule.ip_version, f"must be {version} with protocol {name}")
 
 
 def _check_ports(rule: CalicoRule, side: Entity, path: str, problems: Problems) -> None:

@@ -1,7 +1,7 @@
 """Calico's selector language: text to an expression that matches labels.
 
-`!` binds to the single next operation, then `&&`, then `||`. White space is space and tab only; strings stand in single
-or double quotes and have no escapes. Source: libcalico-go `lib/selector/tokenizer` and `lib/selector/parser`.
+`!` binds to the single next operation, then `&&`, then `||`. White space between tokens is space and tab only; strings
+stand in single or double quotes and have no escapes. Source: libcalico-go `lib/selector/tokenizer`, `…/parser`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 """Nested brackets in one selector; far beyond what people write, far below what would exhaust the stack."""
 
+_SPACE = r"[ \t\n\f\r]*"
+"""Inside a token, where Calico takes more kinds of white space than between two."""
 _TOKEN = re.compile(
     r"(?P<string>\"[^\"]*\"|'[^']*')|(?P<sign>==|!=|&&|\|\||[(){},!])"
-    r"|(?P<has>has\([ \t]*(?P<key>[a-zA-Z0-9_./-]{1,512})[ \t]*\))|(?P<call>(?:all|global)\([ \t]*\))"
+    rf"|(?P<has>has\({_SPACE}(?P<key>[a-zA-Z0-9_./-]{{1,512}}){_SPACE}\))|(?P<call>(?:all|global)\({_SPACE}\))"
     r"|(?P<label>[a-zA-Z0-9_./-]{1,512})"
 )
-_OPERATOR = re.compile(r"contains|starts[ \t]*with|ends[ \t]*with|not[ \t]*in|in")
+_OPERATOR = re.compile(rf"contains|starts{_SPACE}with|ends{_SPACE}with|not{_SPACE}in|in")
 _NEGATIVE = ("!=", "not in")
 
 
@@ -181,28 +183,31 @@ class _Parser:
         found = "the end" if token.kind == "end" else repr(token.value)
         return SelectorError(f"{expected}, found {found}", token.position)
 
-    def taken(self, kind: str, value: str = "") -> _Token | None:
+    def taken(self, kind: str) -> _Token | None:
         token = self.next
-        if token.kind != kind or (value and token.value != value):
+        if token.kind != kind:
             return None
         self.at += 1
         return token
 
+    def sign(self, value: str) -> _Token | None:
+        return self.taken("sign") if self.next.value == value else None
+
     def either(self) -> Expression:
         operands = [self.every()]
-        while self.taken("sign", "||"):
+        while self.sign("||"):
             operands.append(self.every())
         return operands[0] if len(operands) == 1 else Junction("||", tuple(operands))
 
     def every(self) -> Expression:
         operands = [self.operation()]
-        while self.taken("sign", "&&"):
+        while self.sign("&&"):
             operands.append(self.operation())
         return operands[0] if len(operands) == 1 else Junction("&&", tuple(operands))
 
     def operation(self) -> Expression:
         negated = False
-        while self.taken("sign", "!"):
+        while self.sign("!"):
             negated = not negated
         found = self.plain()
         return Negation(found) if negated else found
@@ -214,12 +219,12 @@ class _Parser:
             return Everything(token.value)
         if token := self.taken("label"):
             return self.comparison(token.value)
-        if self.taken("sign", "("):
+        if self.sign("("):
             self.depth += 1
             if self.depth > MAX_DEPTH:
                 raise self.unexpected("too many nested brackets")
             found = self.either()
-            if not self.taken("sign", ")"):
+            if not self.sign(")"):
                 raise self.unexpected("expected )")
             self.depth -= 1
             return found
@@ -227,7 +232,7 @@ class _Parser:
 
     def comparison(self, key: str) -> Expression:
         for operator in ("==", "!="):
-            if self.taken("sign", operator):
+            if self.sign(operator):
                 return Compare(key, operator, (self.string(),))
         token = self.taken("operator")
         if token is None:
@@ -244,14 +249,14 @@ class _Parser:
 
     def values(self) -> tuple[str, ...]:
         """A set of strings; a comma may stand after the last."""
-        if not self.taken("sign", "{"):
+        if not self.sign("{"):
             raise self.unexpected("expected {")
         values: set[str] = set()
         while token := self.taken("string"):
             values.add(token.value)
-            if not self.taken("sign", ","):
+            if not self.sign(","):
                 break
-        if not self.taken("sign", "}"):
+        if not self.sign("}"):
             raise self.unexpected("expected }")
         return tuple(sorted(values))
 
@@ -266,7 +271,7 @@ def _tokens(text: str) -> list[_Token]:
             return [*found, _Token("end", "", at + 1)]
         if found and found[-1].kind == "label" and (word := _OPERATOR.match(text, at)):
             # `not in` may be written with any white space between, or none.
-            name = re.sub(r"(starts|ends|not)[ \t]*", r"\1 ", word.group())
+            name = re.sub(rf"(starts|ends|not){_SPACE}", r"\1 ", word.group())
             found.append(_Token("operator", name, at + 1))
             at = word.end()
             continue

@@ -164,7 +164,7 @@ class _Reading:
             self._pass_over(version, kind, problems)
         self.defects.extend(
             Defect(Path(origin.file or "objects"), origin.line, f"{kind or 'object'} {name}".rstrip() + f": {problem}")
-            for problem in problems.found
+            for problem in dict.fromkeys(problems.found)  # several readers may look at one field
         )
 
     def _pass_over(self, version: str, kind: str, problems: Problems) -> None:

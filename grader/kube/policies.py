@@ -105,14 +105,14 @@ def _read_block(value: object, path: str, problems: Problems) -> IPBlock | None:
         network = _read_cidr(entry, f"{path}.except[{index}]", problems)
         if network is None or cidr is None:
             continue
-        if network == cidr or not _inside(network, cidr):
+        if not _inside(network, cidr):
             problems.invalid(f"{path}.except[{index}]", entry, "must be a strict subset of `cidr`")
         excepted.append(network)
     return IPBlock(cidr, tuple(excepted)) if cidr is not None else None
 
 
 def _inside(inner: Network, outer: Network) -> bool:
-    return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
+    return inner.version == outer.version and inner.prefixlen > outer.prefixlen and inner.network_address in outer
 
 
 def _read_cidr(value: object, path: str, problems: Problems) -> Network | None:
@@ -140,7 +140,7 @@ def _read_port(value: object, path: str, problems: Problems) -> PolicyPort:
         port = problems.port(port, f"{path}.port")
     if end is not None:
         _check_end(end, port, f"{path}.endPort", problems)
-    return PolicyPort(protocol, port, end if is_number(end) else None)
+    return PolicyPort(protocol, port, end)
 
 
 def _check_end(end: object, port: int | str | None, path: str, problems: Problems) -> None:

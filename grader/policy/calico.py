@@ -61,7 +61,7 @@ class CalicoCompiler:
             group=GROUP,
         )
 
-    def rules(self, rules: Iterable[CalicoRule], direction: str, namespace: str = "") -> tuple[Rule, ...]:
+    def rules(self, rules: Iterable[CalicoRule], direction: str, namespace: str) -> tuple[Rule, ...]:
         """Return rules; those that decide nothing (Log) or can match no packet are left out, numbers stay."""
         return tuple(
             made

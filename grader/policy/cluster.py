@@ -44,7 +44,7 @@ def _policy(policy: ClusterPolicy, rules: tuple[ClusterRule, ...]) -> Policy:
 def _rule(number: int, rule: ClusterRule) -> Rule:
     return Rule(
         number,
-        _EFFECTS.get(rule.action, Effect.DENY),
+        _EFFECTS[rule.action],
         tuple(match for peer in rule.peers for match in _peer(peer)),
         tuple(ports for port in rule.ports for ports in _ports(port)),
     )

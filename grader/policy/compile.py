@@ -95,16 +95,23 @@ class _Calico:
         )
 
     def _ordinary(self, direction: str) -> tuple[Tier, ...]:
-        tiers = self._tiers_of(direction, lambda policy: not (policy.do_not_track or policy.pre_dnat), kubernetes=True)
-        return (*self._fail_safes(direction), *tiers, *self._profiles(direction))
+        tiers = self._tiers_of(
+            direction, lambda policy: not (policy.do_not_track or policy.pre_dnat), kubernetes=True, open_end=False
+        )
+        return (*self._fail_safes(direction), *tiers, self._profiles(direction))
 
     def _host(self, direction: str) -> HostRules:
         if not self._objects.host_endpoints:
             return HostRules()
         safe = self._fail_safes(direction)
-        untracked = self._tiers_of(direction, lambda policy: policy.do_not_track, open_end=True)
-        before = self._tiers_of(direction, lambda policy: policy.pre_dnat, open_end=True)
-        forwarded = self._tiers_of(direction, lambda p: p.apply_on_forward and not (p.do_not_track or p.pre_dnat))
+        untracked = self._tiers_of(direction, lambda policy: policy.do_not_track, kubernetes=False, open_end=True)
+        before = self._tiers_of(direction, lambda policy: policy.pre_dnat, kubernetes=False, open_end=True)
+        forwarded = self._tiers_of(
+            direction,
+            lambda policy: policy.apply_on_forward and not (policy.do_not_track or policy.pre_dnat),
+            kubernetes=False,
+            open_end=False,
+        )
         return HostRules((*safe, *untracked), (*safe, *before), forwarded)
 
     def _tiers_of(
@@ -112,8 +119,8 @@ class _Calico:
         direction: str,
         wanted: Callable[[CalicoPolicy], bool],
         *,
-        kubernetes: bool = False,
-        open_end: bool = False,
+        kubernetes: bool,
+        open_end: bool,
     ) -> tuple[Tier, ...]:
         """The tiers in order with their wanted policies in order; chains with an open end never drop at a tier's."""
         found = []
@@ -155,7 +162,7 @@ class _Calico:
         policy = Policy("FelixConfiguration", "", FAIL_SAFE_TIER, Hosts(), rules)
         return (Tier(FAIL_SAFE_TIER, (policy,), Effect.PASS),)
 
-    def _profiles(self, direction: str) -> tuple[Tier, ...]:
+    def _profiles(self, direction: str) -> Tier:
         """Profiles come after the tiers and end in deny. A namespace's own allows all, unless one is given for it."""
         known = {profile.name: profile for profile in self._objects.profiles}
         policies: list[Policy] = []
@@ -167,7 +174,7 @@ class _Calico:
                 rules = profile.ingress if direction == INGRESS else profile.egress
             elif name == ALLOW_PROFILE:
                 rules = (CalicoRule("Allow"),)
-            made = tuple(_no_pass(rule) for rule in self._compiler.rules(rules, direction))
+            made = tuple(_no_pass(rule) for rule in self._compiler.rules(rules, direction, ""))
             policies.append(Policy("Profile", "", name, subject, made, profile.origin if profile else Origin()))
 
         for namespace in self._objects.namespaces:
@@ -181,7 +188,7 @@ class _Calico:
             for name in host.profiles:
                 add(name, Hosts((host.name,)))
             policies.append(Policy("HostEndpoint", "", host.name, Hosts((host.name,)), origin=host.origin))
-        return (Tier(PROFILES_TIER, tuple(policies), Effect.DENY),) if policies else ()
+        return Tier(PROFILES_TIER, tuple(policies))
 
 
 def _tie(name: str, namespace: str, kind: str) -> str:

@@ -24,7 +24,7 @@ def compile_policies(policies: Iterable[NetworkPolicy]) -> Rulebook:
     listed = tuple(policies)
     ingress = tuple(_policy(policy, policy.ingress) for policy in listed if policy.isolates_ingress)
     egress = tuple(_policy(policy, policy.egress) for policy in listed if policy.isolates_egress)
-    return Rulebook((Tier(KIND, ingress, Effect.DENY),), (Tier(KIND, egress, Effect.DENY),))
+    return Rulebook((Tier(KIND, ingress),), (Tier(KIND, egress),))
 
 
 def _policy(policy: NetworkPolicy, rules: tuple[PolicyRule, ...]) -> Policy:

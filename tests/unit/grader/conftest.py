@@ -147,6 +147,12 @@ def brief(text: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def briefly() -> Callable[..., list[dict[str, Any]]]:
+    """Objects from brief ones."""
+    return lambda *texts: [brief(text) for text in texts]
+
+
+@pytest.fixture(scope="session")
 def parsed() -> Callable[..., Any]:
     """The parsed objects of these brief ones alone."""
     return lambda *texts, **options: read_objects([brief(text) for text in texts], **options)

@@ -52,6 +52,37 @@ HOSTS = {
         [NODE, "felix default {failsafeInboundHostPorts: [{protocol: tcp, port: 2222, net: 192.0.2.0/24}]}"],
         [f"{OUT} -> node:n1:2222", "ip:198.51.100.1 -x node:n1:2222", f"{OUT} -x node:n1:22"],
     ),
+    "those for leaving traffic are configured apart": (
+        [NODE, "felix default {failsafeOutboundHostPorts: [{protocol: udp, port: 5353}]}"],
+        [
+            f"node:n1 -> {OUT}:5353/udp",
+            f"node:n1 -x {OUT}:53/udp",
+            f"node:n1 -x {OUT}:5353",
+            f"{OUT} -> node:n1:22",
+            f"{OUT} -x node:n1:5353/udp",
+        ],
+    ),
+    "fail-safe ports are of hosts, not of pods": (
+        [NODE, f"gnp a {{{ON_DB}, types: [Ingress, Egress]}}"],
+        [f"{OUT} -x {DB}:22", f"{OUT} -x {DB}:6443", f"{DB} -x {OUT}:53/udp"],
+    ),
+    "a host endpoint's profile is not the other one's": (
+        [OPEN_HOST, "hep n2 {node: n2, interfaceName: eth0, expectedIPs: [172.18.0.3]}"],
+        [f"{OUT} -> node:n1:80", f"{OUT} -x node:n2:80"],
+    ),
+    "a profile that does not exist allows nothing": (
+        [NODE.replace("expectedIPs", "profiles: [gone], expectedIPs")],
+        [f"{OUT} -x node:n1:80", f"node:n1 -x {OUT}:80", f"{OUT} -> node:n1:22"],
+    ),
+    "a host endpoint has the labels of its profiles, of several the first one's, and its own before them": (
+        [
+            NODE.replace("expectedIPs", "profiles: [p, q], expectedIPs"),
+            "profile p {labelsToApply: {zone: p, role: x}}",
+            "profile q {labelsToApply: {zone: q, more: q}}",
+            "gnp a {selector: \"zone == 'p' && role == 'node' && more == 'q'\", ingress: [{action: Allow}]}",
+        ],
+        [f"{OUT} -> node:n1:80"],
+    ),
     "an automatic host endpoint allows by default": (
         [OPEN_HOST],
         [f"{OUT} -> node:n1:80", f"node:n1 -> {OUT}:80", f"{OUT} -> node:n1:icmp"],

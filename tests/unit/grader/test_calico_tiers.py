@@ -184,6 +184,10 @@ PROFILES = {
         ["profile kns.shop {}", "profile ksa.shop.default {ingress: [{action: Allow}]}"],
         [f"{GUEST} -> {DB}:1", f"{DB} -x {GUEST}:1"],
     ),
+    "a profile's selectors mean pods of every namespace": (
+        ["profile kns.shop {ingress: [{action: Allow, source: {selector: \"app == 'web'\"}}]}"],
+        [f"{GUEST} -> {DB}:1", f"{OUT} -x {DB}:1"],
+    ),
     "Pass in a profile means deny": (
         ["profile kns.shop {ingress: [{action: Pass}, {action: Allow}]}"],
         [f"{GUEST} -x {DB}:1"],

@@ -84,9 +84,9 @@ CALICO: dict[str, tuple[str, str, Any]] = {
         (CalicoRule("Log"),),
     ),
     "ICMP": (
-        "gnp g {egress: [{action: Pass, protocol: ICMP, icmp: {type: 3, code: 4}, notICMP: {type: 0}, ipVersion: 6}]}",
+        "gnp g {egress: [{action: Log, protocol: ICMPv6, icmp: {type: 3, code: 4}, notICMP: {type: 0}, ipVersion: 6}]}",
         "calico_policies.egress",
-        (CalicoRule("Pass", protocol="ICMP", icmp=(3, 4), not_icmp=(0, None), ip_version=6),),
+        (CalicoRule("Log", protocol="ICMPv6", icmp=(3, 4), not_icmp=(0, None), ip_version=6),),
     ),
     "the last type and code of ICMP": (
         "gnp g {egress: [{action: Deny, protocol: 58, icmp: {type: 254, code: 255}, notICMP: {type: 0, code: 0}}]}",
@@ -99,16 +99,16 @@ CALICO: dict[str, tuple[str, str, Any]] = {
         (CalicoRule("Deny", protocol="ICMP", not_protocol="255"), CalicoRule("Deny", protocol="TCP")),
     ),
     "the first and last ports": (
-        "gnp g {egress: [{action: Deny, protocol: TCP, source: {ports: [0, 65535, '0:65535', '7:7', 0a, '000080']}}]}",
+        "gnp g {egress: [{action: Deny, protocol: TCP, source: {ports: [1, 65535, '1:65535', '7:7', 0a, '000080']}}]}",
         "calico_policies.egress",
         (
             CalicoRule(
                 "Deny",
                 Entity(
                     ports=(
-                        PortMatch(0, 0),
+                        PortMatch(1, 1),
                         PortMatch(65535, 65535),
-                        PortMatch(0, 65535),
+                        PortMatch(1, 65535),
                         PortMatch(7, 7),
                         PortMatch(name="0a"),
                         PortMatch(80, 80),
@@ -428,7 +428,8 @@ KUBERNETES: dict[str, tuple[str, str, Any]] = {
             "{matchLabels: {team: blue}}, podSelector:}, {ipBlock: {cidr: 10.0.0.7/8, except: "
             "[10.1.0.0/16, 10.2.0.0/16]}}], "
             "ports: [{port: 1}, {port: http, protocol: UDP}, {port: 2, endPort: 2}, {protocol: SCTP}]}], "
-            "egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}, {ports: [{port: 65535, endPort: 65535}]}]}"
+            "egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}, {ports: [{port: 65535, endPort: 65535}, "
+            "{port: 1, endPort: 1}]}]}"
         ),
         "policies",
         (
@@ -464,7 +465,7 @@ KUBERNETES: dict[str, tuple[str, str, Any]] = {
                 ),
                 (
                     PolicyRule((Peer(block=IPBlock(ip_network("fd00::/8"))),)),
-                    PolicyRule((), (PolicyPort("TCP", 65535, 65535),)),
+                    PolicyRule((), (PolicyPort("TCP", 65535, 65535), PolicyPort("TCP", 1, 1))),
                 ),
                 isolates_ingress=True,
                 isolates_egress=True,
