@@ -16,7 +16,7 @@ from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.bits import members
 from grader.reachability.classes import OUTSIDE, POD, Reads, reads_of
 from grader.reachability.pings import pings
-from grader.reachability.portclasses import LAST, Interval
+from grader.reachability.portclasses import Interval
 from grader.reachability.verdict import Flow
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ class Space:
         self._reaches = _reaches(worlds, family)
         self._nodes = [{end.ref: end.node for end in world.endpoints.everyone()} for world in worlds]
         self.groups = tuple(map(self._with_example, _groups(self._reaches, self._nodes)))
-        self.everyone: Bits = (1 << len(self.groups)) - 1
         numbers = range(len(worlds))
         self._present: list[Bits] = [
             sum(1 << each.number for each in self.groups if each.places[world] is not None) for world in numbers
@@ -137,7 +136,7 @@ class Space:
         nodes = self._nodes[world]
         for source in sources.asked:
             for destination in destinations.asked:
-                home = nodes.get(source, "") if self._runs_pods(sources, world) else ""
+                home = nodes.get(source) if self._runs_pods(sources, world) else None
                 if source != destination and not (home and home == nodes.get(destination)):
                     return source, destination
         return None
@@ -193,7 +192,7 @@ class _Spread:
         if found is None:
             found = 0
             for place in members(classes):
-                found |= self._by_class.get(place, 0)
+                found |= self._by_class[place]
             self._known[classes] = found
         return found
 
@@ -264,7 +263,7 @@ def _keys(one: EndpointClass) -> Iterable[str | tuple[str, ...]]:
 
 
 def _intervals(reaches: Sequence[Reach]) -> Iterator[Interval]:
-    cuts: dict[str, set[int]] = {protocol: {1, LAST + 1} for protocol in PROTOCOLS}
+    cuts: dict[str, set[int]] = {protocol: set() for protocol in PROTOCOLS}
     for reach in reaches:
         for number in members(reach.ports.everything):
             for each in reach.ports.intervals(1 << number):
