@@ -104,28 +104,24 @@ class Space:
         """
         reach = self._reaches[world]
         spread = _Spread(self.groups, world)
-        # Groups that host endpoints judge.
-        hosts = spread.groups(sum(1 << i for i, each in enumerate(reach.classes) if each.sample.host_endpoint))
-        classes = [(i, reach.ports.at(each.low, each.protocol)) for i, each in self._numbered()]
-        gated = bool(self.worlds[world].objects.host_endpoints)
-        pinged = None if gated else pings(reach.universe, self.worlds[world].book)
+        classes = [reach.ports.at(each.low, each.protocol) for each in self.intervals if each != PING]
+        pinged = None
+        if self.intervals[-1] == PING and not self.worlds[world].objects.host_endpoints:
+            pinged = pings(reach.universe, self.worlds[world].book)
         found: list[list[Bits]] = []
         for group in self.groups:
-            row = [0] * len(self.intervals)
-            found.append(row)
             place = group.places[world]
             if place is None:
+                found.append([0] * len(self.intervals))
                 continue
             real = self._real(group, world)
-            for i, port in classes:
-                part = next(part for part in reach.into[place] if part.ports & port)
-                row[i] = spread.groups(part.allowed) & real
-            by_flow = real if reach.classes[place].sample.host_endpoint else real & hosts
-            self._judge(world, group, by_flow, [i for i, _ in classes], row)
+            parts = (next(part for part in reach.into[place] if part.ports & port) for port in classes)
+            row = [spread.groups(part.allowed) & real for part in parts]
             if pinged is not None:
-                row[-1] = spread.groups(pinged[place]) & real
-            else:
-                self._judge(world, group, real, [i for i, each in enumerate(self.intervals) if each == PING], row)
+                row.append(spread.groups(pinged[place]) & real)
+            elif self.intervals[-1] == PING:
+                row.append(self._pinged(world, group, real))
+            found.append(row)
         return found
 
     def pair(self, sources: Group, destinations: Group, world: int) -> tuple[str, str] | None:
@@ -146,9 +142,6 @@ class Space:
         place = group.places[world]
         return not group.outside and place is not None and self._reaches[world].classes[place].kind != POD
 
-    def _numbered(self) -> Iterator[tuple[int, Interval]]:
-        return ((i, each) for i, each in enumerate(self.intervals) if each != PING)
-
     def always(self, destinations: Group, world: int) -> Bits:
         """Return the groups of sources whose every pair with these destinations passes whatever the policies say."""
         if destinations.places[world] is None:
@@ -164,16 +157,15 @@ class Space:
         found = self._present[world] & ~self.always(destinations, world)
         return found & ~self._outside if destinations.outside else found
 
-    def _judge(self, world: int, group: Group, sources: Bits, columns: Iterable[int], row: list[Bits]) -> None:
-        """Judge flow by flow what classes do not know."""
-        for column in columns:
-            interval = self.intervals[column]
-            for number in members(sources):
-                pair = self.pair(self.groups[number], group, world)
-                if pair is not None:
-                    flow = Flow(*pair, interval.low, interval.protocol, self.family)
-                    allowed = self.worlds[world].verdict(flow).allowed
-                    row[column] = row[column] & ~(1 << number) | allowed << number
+    def _pinged(self, world: int, group: Group, sources: Bits) -> Bits:
+        """The sources whose ICMP gets there, judged pair by pair: classes do not know what host endpoints do to it."""
+        found = 0
+        for number in members(sources):
+            pair = self.pair(self.groups[number], group, world)
+            if pair is not None:
+                flow = Flow(*pair, PING.low, PING.protocol, self.family)
+                found |= self.worlds[world].verdict(flow).allowed << number
+        return found
 
 
 class _Spread:

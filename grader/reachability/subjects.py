@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Gate = Callable[[Endpoint], Endpoint | None]
 
+Peers = tuple["Bits", "Bits"]
+"""Those to which something opens, and those for which it stands on a condition."""
+
 
 def subjects(
     universe: Universe, book: Rulebook, direction: str, gate: Gate | None = None
@@ -105,10 +108,6 @@ class _Hosts:
             allowed, conditional = how(one, other)
             found.append(Outcome(part, allowed, conditional=conditional))
         return tuple(found)
-
-
-Peers = tuple["Bits", "Bits"]
-"""Those to which something opens, and those for which it stands on a condition."""
 
 
 def _both(one: Outcome, other: Outcome) -> Peers:
