@@ -177,8 +177,6 @@ TABLE: dict[str, tuple[list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_pairs_and_sets(
-    cast: Callable[..., World], both_agree: Callable[[World, list[str]], None], name: str
-) -> None:
+def test_pairs_and_sets(cast: Callable[..., World], both_agree: Callable[[World, list[str]], None], name: str) -> None:
     texts, arrows = TABLE[name]
     both_agree(cast(*texts, hosts=HOSTS), arrows)
