@@ -74,7 +74,7 @@ class Space:
     def __init__(self, worlds: Sequence[World], family: int) -> None:
         self.worlds, self.family = tuple(worlds), family
         self._reaches = _reaches(worlds, family)
-        self._nodes = [{end.ref: end.node for end in world.endpoints.everyone()} for world in worlds]
+        self._nodes = [_homes(world) for world in worlds]
         self.groups = tuple(map(self._with_example, _groups(self._reaches, self._nodes)))
         numbers = range(len(worlds))
         self._present: list[Bits] = [
@@ -206,6 +206,16 @@ def declared_ports(world: World, ref: str) -> list[tuple[int, str]]:
     if place == len(pods) or pods[place].ref != ref:
         return []
     return [(port.number, port.protocol) for port in pods[place].ports]
+
+
+def _homes(world: World) -> dict[str, str]:
+    """Where each endpoint is: its node by name, or by an address of the node where no name is known."""
+    everyone = world.endpoints.everyone()
+    at = {address: end.node for end in everyone if end.ref.startswith("node:") for address in end.addresses}
+    return {
+        end.ref: end.node or next((at[address] for address in end.host_addresses if address in at), "")
+        for end in everyone
+    }
 
 
 def _reaches(worlds: Sequence[World], family: int) -> list[Reach]:
