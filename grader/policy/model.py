@@ -188,7 +188,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Policies in their order, and what becomes of a packet that none of the selecting ones matched."""
+    """Policies in their order, and what becomes of a packet that none of the selecting ones matched: DENY or PASS."""
 
     name: str
     policies: tuple[Policy, ...]

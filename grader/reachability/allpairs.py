@@ -109,17 +109,20 @@ def all_ports(
 Row = tuple["Bits", "Bits"]
 """Sources that are alike, and the destinations that they have."""
 
-Column = tuple["Bits", "Bits", "Bits"]
-"""Of one destination: sources that are let out to it, those where that is left open, and those on a condition."""
+Column = tuple["Bits", "Bits"]
+"""Of one destination: sources that are let out to it, and those where that is left open.
 
-_NOBODY: Column = (0, 0, 0)
+Only rules of incoming packets stand on conditions.
+"""
+
+_NOBODY: Column = (0, 0)
 
 
 class _Rows:
     """What sources have, to be turned round."""
 
     def __init__(self) -> None:
-        self._rows: tuple[list[Row], ...] = ([], [], [])
+        self._rows: tuple[list[Row], list[Row]] = ([], [])
 
     def add(self, sources: Bits, *sets: Bits) -> None:
         for rows, destinations in zip(self._rows, sets, strict=True):
@@ -127,11 +130,8 @@ class _Rows:
                 rows.append((sources, destinations))
 
     def turned(self, width: int) -> dict[int, Column]:
-        allowed, left_open, conditional = (transposed(rows, width) for rows in self._rows)
-        return {
-            place: (allowed.get(place, 0), left_open.get(place, 0), conditional.get(place, 0))
-            for place in allowed.keys() | left_open.keys() | conditional.keys()
-        }
+        allowed, left_open = (transposed(rows, width) for rows in self._rows)
+        return {place: (allowed.get(place, 0), left_open.get(place, 0)) for place in allowed.keys() | left_open.keys()}
 
 
 def _turned(
@@ -152,21 +152,16 @@ def _turned(
         first = next(each for each in outcomes if each.ports & universe.ports.ordinary)
         if first.allowed == universe.everyone:
             everywhere |= who
-        ordinary.add(
-            who, 0 if first.allowed == universe.everyone else first.allowed, first.left_open, first.conditional
-        )
+        ordinary.add(who, 0 if first.allowed == universe.everyone else first.allowed, first.left_open)
         for each in outcomes:
             if each is not first:
                 changed.setdefault(each.ports, _Rows()).add(
-                    who,
-                    each.allowed ^ first.allowed,
-                    each.left_open ^ first.left_open,
-                    each.conditional ^ first.conditional,
+                    who, each.allowed ^ first.allowed, each.left_open ^ first.left_open
                 )
     columns = ordinary.turned(width)
     base = [columns.get(place, _NOBODY) for place in range(width)]
     return (
-        [(allowed | everywhere, left_open, conditional) for allowed, left_open, conditional in base],
+        [(allowed | everywhere, left_open) for allowed, left_open in base],
         [(mask, rows.turned(width)) for mask, rows in changed.items()],
     )
 
@@ -179,17 +174,16 @@ def _met(
     for part in split(universe.ports.everything, [*(each.ports for each in outcomes), *(mask for mask, _ in leaving)]):
         port = part & -part
         into = next(each for each in outcomes if each.ports & port)
-        out, out_doubt, out_condition = base
-        for mask, (allowed, left_open, conditional) in leaving:
+        out, out_doubt = base
+        for mask, (allowed, left_open) in leaving:
             if mask & port:
                 out ^= allowed
                 out_doubt ^= left_open
-                out_condition ^= conditional
         doubt = out_doubt | into.left_open
         if doubt:
             doubt &= (out | out_doubt) & (into.allowed | into.left_open)
         allowed = out & into.allowed
         hosts = universe.host_bits
-        result = allowed, doubt, out & hosts, out_doubt & hosts, allowed & (out_condition | into.conditional)
+        result = allowed, doubt, out & hosts, out_doubt & hosts, allowed & into.conditional
         merged[result] = merged.get(result, 0) | part
     return tuple(Part(part, *result) for result, part in merged.items())

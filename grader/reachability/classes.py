@@ -122,10 +122,8 @@ def reads_of(book: Rulebook) -> Reads:
                     ports[id(entries)] = entries
     reads.ports.update((entry, None) for entries in ports.values() for entry in entries)
     reads.names.update((entry.name, entry.protocol) for entry in reads.ports if entry.name)
-    for match in (
-        *(match for listed in matches.values() for match in listed),
-        *(entry.only for entry in reads.ports if entry.only is not None),
-    ):
+    # What limits who has a named port is the selector of a rule's peers or subjects, too.
+    for match in (match for listed in matches.values() for match in listed):
         reads.add(match)
     return reads
 
@@ -149,11 +147,9 @@ class Ranges:
     """The line of addresses of one family, cut wherever a network begins or ends."""
 
     def __init__(self, networks: Iterable[Network], family: int) -> None:
-        self._family = family
         self._size = 1 << (32 if family == 4 else 128)
         toggles: dict[int, int] = {0: 0}
-        own = sorted((network for network in networks if network.version == family), key=lambda n: n.network_address)
-        for number, network in enumerate(own):
+        for number, network in enumerate(network for network in networks if network.version == family):
             low = int(network.network_address)
             for place in (low, low + network.num_addresses):
                 toggles[place] = toggles.get(place, 0) ^ 1 << number
@@ -174,10 +170,7 @@ class Ranges:
         """Return for each signature its stretches of addresses, first and last."""
         found: dict[int, list[tuple[int, int]]] = {}
         for start, end, signature in zip(self._starts, [*self._starts[1:], self._size], self._signatures, strict=True):
-            parts = found.setdefault(signature, [])
-            if parts and parts[-1][1] == start - 1:
-                start = parts.pop()[0]  # noqa: PLW2901 - one stretch, cut by a network that ended where another began
-            parts.append((start, end - 1))
+            found.setdefault(signature, []).append((start, end - 1))
         return found
 
 
@@ -222,7 +215,6 @@ class _Keys:
         return (
             endpoint.selectable,
             endpoint.host_network,
-            bool(endpoint.node) or endpoint.selectable,
             endpoint.namespace,
             self._labels.of(endpoint.labels),
             self._calico.of(endpoint.calico),

@@ -60,7 +60,6 @@ class Endpoints:
                 ref,
                 addresses=node.addresses,
                 node=node.name,
-                host_addresses=node.addresses,
                 node_labels=node.labels,
             )
             self._by_address.update(dict.fromkeys(node.addresses, ref))
@@ -205,7 +204,7 @@ class Endpoints:
         return min(backend.ports.get((entry.target, entry.protocol), ()), default=None)
 
     def _suggest(self, ref: str) -> str:
-        close = get_close_matches(ref, [*self.pods, *self._others], n=3)
+        close = get_close_matches(ref, [*self.pods, *self._others])
         return f"did you mean {', '.join(close)}?" if close else ""
 
 

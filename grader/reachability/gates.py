@@ -36,9 +36,12 @@ def crossed(gate: Endpoint | None, other: Endpoint) -> Endpoint | None:
         return None
     in_cluster = other.selectable or other.host_network
     if not in_cluster:
-        same_node = bool(set(other.addresses) & set(gate.host_addresses))
-        return None if same_node else gate
-    same_node = (bool(other.node) and other.node == gate.node) or bool(
-        set(other.host_addresses) & set(gate.host_addresses)
+        return None if set(other.addresses) & set(gate.host_addresses) else gate
+    return gate if gate.every_interface and not on_node(other, gate) else None
+
+
+def on_node(endpoint: Endpoint, host: Endpoint) -> bool:
+    """Tell whether an endpoint is known to be on a host: by the node's name, or by an address of the node."""
+    return (bool(endpoint.node) and endpoint.node == host.node) or bool(
+        set(endpoint.host_addresses) & set(host.host_addresses)
     )
-    return gate if gate.every_interface and not same_node else None

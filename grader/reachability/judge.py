@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from grader.kube.fields import PROTOCOLS
 from grader.policy.model import EGRESS
+from grader.reachability.gates import on_node
 from grader.reachability.hosts import at_host, forward
 from grader.reachability.tiers import first_match
 from grader.reachability.verdict import Action, Decision
@@ -74,7 +75,7 @@ def _exemption(direction: str, packet: Packet) -> str:
     subject, _ = packet.ends(direction)
     if not (subject.policed or subject.host_network):
         return "it is no pod, so no policy selects it"
-    if subject.host_endpoint and not subject.every_interface and _on_node(packet.ends(direction)[1], subject):
+    if subject.host_endpoint and not subject.every_interface and on_node(packet.ends(direction)[1], subject):
         return f"it does not cross the interface of host endpoint {subject.host_endpoint}"
     if direction != EGRESS and _is_own_node(source, destination, packet.family):
         return f"a node always reaches its own pods, and {destination.ref} runs on it"
@@ -87,12 +88,6 @@ def _is_own_node(source: Endpoint, destination: Endpoint, family: int) -> bool:
     if source.node and source.node == destination.node:
         return True
     return source.address(family) is not None and source.address(family) in destination.host_addresses
-
-
-def _on_node(endpoint: Endpoint, host: Endpoint) -> bool:
-    return (bool(endpoint.node) and endpoint.node == host.node) or bool(
-        set(endpoint.host_addresses) & set(host.host_addresses)
-    )
 
 
 def _host_network_subject(book: Rulebook, direction: str, packet: Packet) -> Decision:

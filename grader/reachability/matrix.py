@@ -98,9 +98,8 @@ class _View:
         self._ranges: list[tuple[int, int, int]] | None = None
         self._of_hosts: set[Address] | None = None
         for row, source in enumerate(sources):
-            ref = world.endpoints.canonical(source)
+            ref, place = self._named(source)
             endpoint = world.endpoints.find(ref)
-            place = self._place.get(ref)
             if place is None and ref.startswith("ip:"):
                 place = self._outside(ref)
             if place is None:
@@ -114,6 +113,15 @@ class _View:
                 if address is not None:
                     self._at_address[address] = self._at_address.get(address, 0) | 1 << row
         self._spread: dict[int, int] = {}
+
+    def _named(self, asked: str) -> tuple[str, int | None]:
+        """What a name means, and its class; none where it is not the address that classes are made by."""
+        ref = self._world.endpoints.canonical(asked)
+        place = self._place.get(ref)
+        if place is not None and ref != asked:
+            endpoint = self._world.endpoints.find(ref)
+            place = place if endpoint.address(self._family) == ip_address(asked[3:]) else None
+        return ref, place
 
     def _outside(self, ref: str) -> int | None:
         """The class of an address outside; none for one of a host that runs pods, which always reaches those."""
@@ -139,8 +147,7 @@ class _View:
     def column(self, column: Column) -> tuple[int, int]:
         """Return the rows that reach a column, and those that are left open."""
         endpoints = self._world.endpoints
-        ref = endpoints.canonical(column.destination)
-        place = self._place.get(ref)
+        ref, place = self._named(column.destination)
         if column.protocol not in PROTOCOLS:
             return self._by_flows(column, self._everyone)
         if is_url(ref):
@@ -165,17 +172,15 @@ class _View:
         return allowed | own | others[0], left_open & ~own | others[1]
 
     def _service(self, column: Column) -> tuple[int, int]:
-        """A Service is as open as every endpoint behind it; who is one of them is asked apart."""
-        world = self._world
-        service = world.endpoints.service(column.destination)
-        backends = world.endpoints.backends(service)
-        if service.internal_local or any(each.ref not in self._place for each in backends):
+        """A Service is as open as every pod behind it; who is one of them is asked apart."""
+        endpoints = self._world.endpoints
+        service = endpoints.service(column.destination)
+        if service.internal_local or service.selector is None:
             return self._by_flows(column, self._everyone)
-        ports = (world.endpoints.target_port(service, each, column.port, column.protocol) for each in backends)
         ends = [
             Column(each.ref, port, column.protocol)
-            for each, port in zip(backends, ports, strict=True)
-            if port is not None and (each.selectable or each.host_network or each.address(self._family) is not None)
+            for each in endpoints.backends(service)
+            if (port := endpoints.target_port(service, each, column.port, column.protocol)) is not None
         ]
         if not ends:
             return 0, 0

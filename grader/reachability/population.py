@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
-from operator import or_
 from typing import TYPE_CHECKING
 
 from grader.policy.model import AllOf, AnyOf, Block, Hosts, Labelled, Named, Nodes, Not, Selected
@@ -43,7 +42,7 @@ class Population:
                 addresses.append((int(address), 1 << i))
         addresses.sort()
         self._addresses = [address for address, _ in addresses]
-        self._up_to: list[Bits] = [0, *accumulate((bits for _, bits in addresses), or_)]
+        self._up_to: list[Bits] = [0, *accumulate(bits for _, bits in addresses)]
         one_by_one = list(enumerate(endpoints))
         self._labels = Labels((1 << i, endpoint.labels) for i, endpoint in one_by_one)
         self._namespace_labels = Labels((bits, namespace_labels[name]) for name, bits in self._namespaces.items())
@@ -115,8 +114,6 @@ class Population:
         return bits | (self._unknown if block.cidr.prefixlen == 0 and not block.excepted else 0)
 
     def _inside(self, network: Network) -> Bits:
-        if network.version != self._family:
-            return 0
         first = bisect_left(self._addresses, int(network.network_address))
         after = bisect_right(self._addresses, int(network.broadcast_address))
         # Each endpoint stands in one place of the order, so that a range is what its end has more than its beginning.

@@ -16,7 +16,7 @@ from grader.policy.model import EGRESS, INGRESS
 from grader.reachability.bits import members
 from grader.reachability.classes import OUTSIDE, POD, Reads, reads_of
 from grader.reachability.pings import pings
-from grader.reachability.portclasses import LAST, Interval
+from grader.reachability.portclasses import Interval
 from grader.reachability.verdict import Flow
 
 if TYPE_CHECKING:
@@ -74,9 +74,8 @@ class Space:
     def __init__(self, worlds: Sequence[World], family: int) -> None:
         self.worlds, self.family = tuple(worlds), family
         self._reaches = _reaches(worlds, family)
-        self._nodes = [{end.ref: end.node for end in world.endpoints.everyone()} for world in worlds]
+        self._nodes = [_homes(world) for world in worlds]
         self.groups = tuple(map(self._with_example, _groups(self._reaches, self._nodes)))
-        self.everyone: Bits = (1 << len(self.groups)) - 1
         numbers = range(len(worlds))
         self._present: list[Bits] = [
             sum(1 << each.number for each in self.groups if each.places[world] is not None) for world in numbers
@@ -105,28 +104,24 @@ class Space:
         """
         reach = self._reaches[world]
         spread = _Spread(self.groups, world)
-        # Groups that host endpoints judge.
-        hosts = spread.groups(sum(1 << i for i, each in enumerate(reach.classes) if each.sample.host_endpoint))
-        classes = [(i, reach.ports.at(each.low, each.protocol)) for i, each in self._numbered()]
-        gated = bool(self.worlds[world].objects.host_endpoints)
-        pinged = None if gated else pings(reach.universe, self.worlds[world].book)
+        classes = [reach.ports.at(each.low, each.protocol) for each in self.intervals if each != PING]
+        pinged = None
+        if self.intervals[-1] == PING and not self.worlds[world].objects.host_endpoints:
+            pinged = pings(reach.universe, self.worlds[world].book)
         found: list[list[Bits]] = []
         for group in self.groups:
-            row = [0] * len(self.intervals)
-            found.append(row)
             place = group.places[world]
             if place is None:
+                found.append([0] * len(self.intervals))
                 continue
             real = self._real(group, world)
-            for i, port in classes:
-                part = next(part for part in reach.into[place] if part.ports & port)
-                row[i] = spread.groups(part.allowed) & real
-            by_flow = real if reach.classes[place].sample.host_endpoint else real & hosts
-            self._judge(world, group, by_flow, [i for i, _ in classes], row)
+            parts = (next(part for part in reach.into[place] if part.ports & port) for port in classes)
+            row = [spread.groups(part.allowed) & real for part in parts]
             if pinged is not None:
-                row[-1] = spread.groups(pinged[place]) & real
-            else:
-                self._judge(world, group, real, [i for i, each in enumerate(self.intervals) if each == PING], row)
+                row.append(spread.groups(pinged[place]) & real)
+            elif self.intervals[-1] == PING:
+                row.append(self._pinged(world, group, real))
+            found.append(row)
         return found
 
     def pair(self, sources: Group, destinations: Group, world: int) -> tuple[str, str] | None:
@@ -137,7 +132,7 @@ class Space:
         nodes = self._nodes[world]
         for source in sources.asked:
             for destination in destinations.asked:
-                home = nodes.get(source, "") if self._runs_pods(sources, world) else ""
+                home = nodes.get(source) if self._runs_pods(sources, world) else None
                 if source != destination and not (home and home == nodes.get(destination)):
                     return source, destination
         return None
@@ -146,9 +141,6 @@ class Space:
         """Tell whether it is nodes, or what uses their network, in a world."""
         place = group.places[world]
         return not group.outside and place is not None and self._reaches[world].classes[place].kind != POD
-
-    def _numbered(self) -> Iterator[tuple[int, Interval]]:
-        return ((i, each) for i, each in enumerate(self.intervals) if each != PING)
 
     def always(self, destinations: Group, world: int) -> Bits:
         """Return the groups of sources whose every pair with these destinations passes whatever the policies say."""
@@ -165,16 +157,15 @@ class Space:
         found = self._present[world] & ~self.always(destinations, world)
         return found & ~self._outside if destinations.outside else found
 
-    def _judge(self, world: int, group: Group, sources: Bits, columns: Iterable[int], row: list[Bits]) -> None:
-        """Judge flow by flow what classes do not know."""
-        for column in columns:
-            interval = self.intervals[column]
-            for number in members(sources):
-                pair = self.pair(self.groups[number], group, world)
-                if pair is not None:
-                    flow = Flow(*pair, interval.low, interval.protocol, self.family)
-                    allowed = self.worlds[world].verdict(flow).allowed
-                    row[column] = row[column] & ~(1 << number) | allowed << number
+    def _pinged(self, world: int, group: Group, sources: Bits) -> Bits:
+        """The sources whose ICMP gets there, judged pair by pair: classes do not know what host endpoints do to it."""
+        found = 0
+        for number in members(sources):
+            pair = self.pair(self.groups[number], group, world)
+            if pair is not None:
+                flow = Flow(*pair, PING.low, PING.protocol, self.family)
+                found |= self.worlds[world].verdict(flow).allowed << number
+        return found
 
 
 class _Spread:
@@ -193,7 +184,7 @@ class _Spread:
         if found is None:
             found = 0
             for place in members(classes):
-                found |= self._by_class.get(place, 0)
+                found |= self._by_class[place]
             self._known[classes] = found
         return found
 
@@ -215,6 +206,16 @@ def declared_ports(world: World, ref: str) -> list[tuple[int, str]]:
     if place == len(pods) or pods[place].ref != ref:
         return []
     return [(port.number, port.protocol) for port in pods[place].ports]
+
+
+def _homes(world: World) -> dict[str, str]:
+    """Where each endpoint is: its node by name, or by an address of the node where no name is known."""
+    everyone = world.endpoints.everyone()
+    at = {address: end.node for end in everyone if end.ref.startswith("node:") for address in end.addresses}
+    return {
+        end.ref: end.node or next((at[address] for address in end.host_addresses if address in at), "")
+        for end in everyone
+    }
 
 
 def _reaches(worlds: Sequence[World], family: int) -> list[Reach]:
@@ -264,7 +265,7 @@ def _keys(one: EndpointClass) -> Iterable[str | tuple[str, ...]]:
 
 
 def _intervals(reaches: Sequence[Reach]) -> Iterator[Interval]:
-    cuts: dict[str, set[int]] = {protocol: {1, LAST + 1} for protocol in PROTOCOLS}
+    cuts: dict[str, set[int]] = {protocol: set() for protocol in PROTOCOLS}
     for reach in reaches:
         for number in members(reach.ports.everything):
             for each in reach.ports.intervals(1 << number):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from grader.policy.compile import FAIL_SAFE_TIER
 from grader.policy.model import EGRESS, Effect, Hosts, Policy, Tier
-from grader.reachability.classes import HOST_NETWORK, POD
-from grader.reachability.gates import crossed
+from grader.reachability.classes import POD
+from grader.reachability.gates import crossed, on_node
 from grader.reachability.portclasses import split
 from grader.reachability.universe import Outcome
 
@@ -22,27 +22,29 @@ if TYPE_CHECKING:
 
     Gate = Callable[[Endpoint], Endpoint | None]
 
+Peers = tuple["Bits", "Bits"]
+"""Those to which something opens, and those for which it stands on a condition."""
+
 
 def subjects(
     universe: Universe, book: Rulebook, direction: str, gate: Gate | None = None
 ) -> Sequence[tuple[Outcome, ...]]:
     """Return the outcomes of a direction at each class, in order; those of one class cover every port."""
     selecting = universe.selecting(book.tiers(direction))
-    free = (Outcome(universe.ports.everything, universe.everyone),)
     first_guest = len(universe.classes) - universe.guests
     found: list[tuple[Outcome, ...]] = []
-    for place, one in enumerate(universe.classes):
+    for place in range(len(universe.classes)):
         # A host-network pod is asked as the pod that some implementations take it for.
         asked = place + universe.guests if place >= first_guest else place
-        if one.kind not in (POD, HOST_NETWORK) or not selecting[asked]:
-            found.append(free)
-        else:
-            found.append(universe.outcomes(selecting[asked], direction, asked, settled=book.settled))
+        found.append(universe.outcomes(selecting[asked], direction, asked, settled=book.settled))
     return found if gate is None else _Hosts(universe, book, direction, gate).applied(found)
 
 
 class _Hosts:
-    """Host endpoints of one direction: see `reachability.hosts` for the order of their chains."""
+    """Host endpoints of one direction: see `reachability.hosts` for the order of their chains.
+
+    Where they are, Calico decides, and nothing is left open.
+    """
 
     def __init__(self, universe: Universe, book: Rulebook, direction: str, gate: Gate) -> None:
         self._universe, self._book, self._direction, self._gate = universe, book, direction, gate
@@ -57,7 +59,7 @@ class _Hosts:
         for ref, place in self._places.items():
             here = self._universe.classes[place].sample
             # Traffic of the host with its own pods does not cross an interface to the outside.
-            near = 0 if here.every_interface else self._peers(partial(_share_node, here))
+            near = 0 if here.every_interface else self._peers(partial(on_node, here))
             found[place] = self._with(self._outcomes(own, ref), near)
         for place, one in enumerate(self._universe.classes):
             door = self._gate(one.sample) if one.kind == POD else None
@@ -93,31 +95,31 @@ class _Hosts:
     @staticmethod
     def _with(outcomes: tuple[Outcome, ...], peers: Bits) -> tuple[Outcome, ...]:
         return tuple(
-            Outcome(each.ports, each.allowed | peers, each.left_open & ~peers, each.conditional & ~peers)
-            for each in outcomes
+            Outcome(each.ports, each.allowed | peers, conditional=each.conditional & ~peers) for each in outcomes
         )
 
     def _combined(
-        self, first: tuple[Outcome, ...], second: tuple[Outcome, ...], how: Callable[[Outcome, Outcome], Outcome]
+        self, first: tuple[Outcome, ...], second: tuple[Outcome, ...], how: Callable[[Outcome, Outcome], Peers]
     ) -> tuple[Outcome, ...]:
         """Two sets of outcomes as one, for the ports at which neither changes."""
         found = []
         for part in split(self._universe.ports.everything, [each.ports for each in (*first, *second)]):
             one, other = (next(o for o in outcomes if o.ports & part) for outcomes in (first, second))
-            found.append(replace(how(one, other), ports=part))
+            allowed, conditional = how(one, other)
+            found.append(Outcome(part, allowed, conditional=conditional))
         return tuple(found)
 
 
-def _both(one: Outcome, other: Outcome) -> Outcome:
+def _both(one: Outcome, other: Outcome) -> Peers:
     """What passes both."""
     allowed = one.allowed & other.allowed
-    return Outcome(0, allowed, one.left_open | other.left_open, allowed & (one.conditional | other.conditional))
+    return allowed, allowed & (one.conditional | other.conditional)
 
 
-def _either(one: Outcome, other: Outcome) -> Outcome:
+def _either(one: Outcome, other: Outcome) -> Peers:
     """What passes one of them; where both stand on a condition, on one of those."""
     sure = one.allowed & ~one.conditional | other.allowed & ~other.conditional
-    return Outcome(0, one.allowed | other.allowed, conditional=(one.conditional | other.conditional) & ~sure)
+    return one.allowed | other.allowed, (one.conditional | other.conditional) & ~sure
 
 
 def _explicit(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
@@ -133,9 +135,3 @@ def _explicit(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
         else:
             found.append(tier)
     return (*found, Tier("", (Policy("", "", "", Hosts()),), Effect.DENY))
-
-
-def _share_node(host: Endpoint, endpoint: Endpoint) -> bool:
-    return (bool(endpoint.node) and endpoint.node == host.node) or bool(
-        set(endpoint.host_addresses) & set(host.host_addresses)
-    )

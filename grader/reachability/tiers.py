@@ -40,7 +40,7 @@ def first_match(tiers: Iterable[Tier], direction: str, packet: Packet) -> Decisi
             under.append(decided)
         else:
             if tier.end is not Effect.PASS:
-                return _settled(_end_of_tier(direction, tier, refs, isolating, passed), under)
+                return _settled(_isolated(direction, tier, refs, isolating, passed), under)
     reason = "every tier passes it on" if isolating or passed else "no policy selects it"
     return _settled(Decision(direction, Action.ALLOW, isolating=isolating, reason=reason, passed=passed), under)
 
@@ -67,12 +67,9 @@ def _settled(final: Decision, under: Sequence[Decision]) -> Decision:
     return replace(under[0], condition=" or ".join(each.condition for each in under))
 
 
-def _end_of_tier(
+def _isolated(
     direction: str, tier: Tier, refs: tuple[PolicyRef, ...], isolating: tuple[PolicyRef, ...], passed: tuple[str, ...]
 ) -> Decision:
-    if tier.end is Effect.ALLOW:
-        reason = f"the end of tier {tier.name} allows it"
-        return Decision(direction, Action.ALLOW, refs[-1], 0, isolating, reason, tier=tier.name, passed=passed)
     listed = ", ".join(str(entry) for entry in refs[:3]) + (f" and {len(refs) - 3} more" if len(refs) > 3 else "")
     reason = f"isolated by {listed}, and no rule allows it"
     if tier.name != _PLAIN:

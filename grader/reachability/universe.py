@@ -152,7 +152,8 @@ class Universe:
     def _compiled(self, policy: Policy, direction: str, place: int) -> tuple[Step, ...]:
         entries = [entry for rule in policy.rules for entry in (*rule.ports, *rule.not_ports)]
         named = any(entry.name for entry in entries)
-        bound = any(rule.subjects for rule in policy.rules) or any(entry.only is not None for entry in entries)
+        # Where names count on some endpoints only, rules of incoming packets name those as subjects, too.
+        bound = any(rule.subjects for rule in policy.rules)
         key = (
             id(policy),
             direction,
@@ -235,8 +236,6 @@ def sweep(tiers: Tiers, everyone: Bits, port: Bits) -> tuple[Bits, Bits, Bits]:
                 allowed |= hit
             elif effect is Effect.PASS:
                 passed |= hit
-        if end is Effect.ALLOW:
-            allowed |= remaining
         remaining = passed | (remaining if end is Effect.PASS else 0)
     allowed |= remaining
     return allowed | conditional, isolated, conditional & ~allowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,6 +166,21 @@ def cluster() -> Callable[..., World]:
     return lambda *texts, **options: World(read_objects([*base, *map(brief, texts)], **options))
 
 
+CAST = Path(__file__).with_name("cast.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def cast() -> Callable[..., World]:
+    """A World of the endpoints of `cast.yaml` with these objects, written briefly or in braces."""
+    base = list(yaml.safe_load_all(CAST))
+
+    def make(*texts: str, **options: Any) -> World:
+        more = (yaml.safe_load(text) if text.startswith("{") else brief(text) for text in texts)
+        return World(read_objects([*base, *more]), **options)
+
+    return make
+
+
 def read_arrow(arrow: str) -> tuple[Flow, str]:
     """`A -> B:80/udp`, with `sent=PORT`, `icmp=TYPE.CODE` and `@6` (IPv6) behind it."""
     start, sign, target, *more = arrow.split()
@@ -188,6 +204,24 @@ def agree() -> Callable[[World, list[str]], None]:
             verdict = world.verdict(flow)
             left_open = "?" if verdict.action is Action.OPEN else ""
             assert f"-{left_open}{'>' if verdict.allowed else 'x'}" == sign, (arrow, world.explain(flow).lines())
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def both_agree(agree: Callable[[World, list[str]], None]) -> Callable[[World, list[str]], None]:
+    """Hold arrows against verdicts, and every pair of their ends against the matrix, each source in two rows."""
+
+    def check(world: World, arrows: list[str]) -> None:
+        agree(world, arrows)
+        flows = [read_arrow(arrow)[0] for arrow in arrows]
+        for family in {flow.family for flow in flows}:
+            asked = [flow for flow in flows if flow.family == family]
+            sources = list(dict.fromkeys(flow.source for flow in asked))
+            columns = dict.fromkeys(Column(flow.destination, flow.port, flow.protocol) for flow in asked)
+            for flow, allowed, left_open in world.matrix(sources + sources, columns, family).cells():
+                verdict = world.verdict(flow)
+                assert (allowed, left_open) == (verdict.allowed, verdict.action is Action.OPEN), flow
 
     return check
 
