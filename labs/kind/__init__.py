@@ -19,7 +19,7 @@ Map:
 - `reset`      back to that, and proof of it
 - `hosts`      outside hosts as containers beside the nodes; `runner`: commands in both
 - `pool`       running clusters and who has them
-- `cluster`    the port to one: any Kubernetes API, and nodes that can be looked into
+- `cluster`    the port to one: any Kubernetes API, and nodes that can be looked into; `port`: what it is made of
 - `dataplane`  what carries traffic on its nodes; `readings` reads what they print
 - `backend`    `labs.base.Backend` out of these
 """

@@ -9,20 +9,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from grader.errors import ClusterGoneError, InfrastructureError, NotCapableError
-from grader.ports import Capabilities, Cluster
+from grader.ports import Capabilities
 from labs import store
 from labs.base import Phase, Running
-from labs.kind import config, dataplane, endpoint, hosts, settings, state
+from labs.kind import config, dataplane, emptiness, endpoint, hosts, port, settings, state
 from labs.kind.binary import KindProgram
 from labs.kind.calico import manifests, sources
 from labs.kind.create import Maker
 from labs.kind.phases import Phases
 from labs.kind.pool import Clusters, finish
+from labs.kind.port import Parts
 from labs.kind.reset import Cleaner
 from labs.kind.runner import EngineRunner
 from labs.kind.state import Pool, Stage
@@ -36,55 +37,13 @@ if TYPE_CHECKING:
     from labs.kind.binary import Program
     from labs.kind.config import Plan
     from labs.kind.engine import Engine
+    from labs.kind.port import Port
     from labs.kind.settings import KindSettings
     from labs.kind.state import Record
     from labs.kube.api import Api
-    from labs.kube.probing.runner import Runner
 
 _HAS = frozenset({"multi-node", "ipv6", "hosts", "calico", "ebpf"})
 _LAB_VERSION = 1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Parts:
-    """What the port to a cluster is made of; see `labs.kube.cluster.KubeCluster`."""
-
-    api: Api
-    runner: Runner
-    capabilities: Capabilities
-    namespace: str
-    image: str
-    lock: Path
-
-
-class Port(Cluster, Protocol):
-    """A port that holds watches until it is closed."""
-
-    def close(self) -> None:
-        """Follow the cluster no more."""
-        ...
-
-
-def _connect(kubeconfig: Path) -> Api:
-    from labs.kube.client import connect
-
-    return connect(kubeconfig)
-
-
-def _port(parts: Parts) -> Port:
-    from labs.kind.cluster import KindCluster
-    from labs.kube.probing import Prober
-
-    return KindCluster(
-        parts.runner,
-        parts.api,
-        lambda objects: Prober(parts.runner, objects, parts.capabilities.hosts),
-        parts.capabilities,
-        namespace=parts.namespace,
-        image=parts.image,
-        lock=parts.lock,
-        kept=parts.lock.with_name("turns.json"),
-    )
 
 
 class KindBackend:
@@ -96,7 +55,7 @@ class KindBackend:
         program: kind; the one that the settings name, where left out.
         pool: the folder of all clusters; that of the user's state, where left out.
         connect: gives the API behind a kubeconfig.
-        port: makes the port to a cluster.
+        make_port: makes the port to a cluster.
     """
 
     name = "kind"
@@ -108,15 +67,15 @@ class KindBackend:
         engine: Engine | None = None,
         program: Program | None = None,
         pool: Path | None = None,
-        connect: Callable[[Path], Api] = _connect,
-        port: Callable[[Parts], Port] = _port,
+        connect: Callable[[Path], Api] = port.connect_api,
+        make_port: Callable[[Parts], Port] = port.make,
     ) -> None:
         self._settings = settings.load() if chosen is None else chosen
         self._engine = engine
         self._program = KindProgram(self._settings.binary) if program is None else program
         self._pool = Pool(store.folders().state / state.FOLDER if pool is None else pool)
         self._connect_anew = connect
-        self._port = port
+        self._port = make_port
         self._home = hashlib.sha256(str(self._pool.folder.absolute()).encode()).hexdigest()[:12]
         self._open: dict[tuple[str, str, int], Port] = {}
         self._apis: dict[tuple[Path, int], Api] = {}
@@ -162,7 +121,11 @@ class KindBackend:
                 _write_lab(folder, "", request)
                 if request.transient:
                     self._hold(folder)
-                record = await clusters.take(request.name, plan, calico, images, phases)
+
+                async def begin(record: Record) -> None:
+                    await self._cluster(record, request.namespace).begin(emptiness.workloads(request.objects))
+
+                record = await clusters.take(request.name, plan, calico, images, phases, begin)
                 _write_lab(folder, record.name, request)
                 self._write_kubeconfig(record, folder, request.namespace)
                 if request.hosts:

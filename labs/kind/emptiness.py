@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from grader.dataplane import ShowsDataplane
 from grader.ports import Outcome, Probe
@@ -13,13 +13,46 @@ if TYPE_CHECKING:
     from typing import Any
 
     from grader.dataplane import NodeFacts
-    from grader.ports import Cluster, Manifest
+    from grader.ports import Capabilities, Manifest, Observation
 
 _DNS_NAMESPACE, _DNS_LABEL, _DNS_SERVICE = "kube-system", ("k8s-app", "kube-dns"), "service:kube-system/kube-dns"
 _DNS_PORT = 53
+_OF_WORKLOADS = frozenset(
+    {
+        *("Namespace", "ServiceAccount", "ConfigMap", "Secret"),
+        *("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"),
+    }
+)
+"""Kinds that change nothing of the traffic that is looked at here, and take the longest until they run."""
 
 
-async def look(cluster: Cluster) -> frozenset[str]:
+class Looked(Protocol):
+    """What is needed of the port to a cluster."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    async def prove_enforcement(self) -> None:
+        """Raise where policies are not enforced."""
+        ...
+
+    async def places(self) -> Sequence[Manifest]:
+        """Nodes and pods, netdojo's own too."""
+        ...
+
+    async def look(self, probes: Sequence[Probe]) -> tuple[Observation, ...]:
+        """Make probes and wait for nothing."""
+        ...
+
+
+def workloads(objects: Iterable[Manifest]) -> tuple[Manifest, ...]:
+    """Those of a lab's objects that may be there already while the cluster is looked at."""
+    return tuple(item for item in objects if item.get("kind") in _OF_WORKLOADS)
+
+
+async def look(cluster: Looked) -> frozenset[str]:
     """What does not pass, and what carries the traffic, in words that do not depend on names of pods.
 
     Between nodes, the canary's clients (a pod on each node) and the cluster's DNS: within a node and over nodes, from
@@ -29,15 +62,15 @@ async def look(cluster: Cluster) -> frozenset[str]:
         InfrastructureError: it cannot be looked at, or policies are not enforced.
     """
     await cluster.prove_enforcement()
-    objects = await _placed(cluster)
+    objects = await cluster.places()
     probes = dict(_probes(objects, cluster.capabilities.families))
-    seen = await cluster.probe(tuple(probes.values()))
+    seen = await cluster.look(tuple(probes.values()))
     names = dict(zip(probes.values(), probes, strict=True))
     silent = frozenset(names[each.probe] for each in seen if each.outcome is not Outcome.OPEN)
     return silent | await _dataplanes(cluster)
 
 
-async def _dataplanes(cluster: Cluster) -> frozenset[str]:
+async def _dataplanes(cluster: Looked) -> frozenset[str]:
     """What carries the traffic of each node, by what its kernel holds."""
     if not isinstance(cluster, ShowsDataplane):
         return frozenset()
@@ -49,13 +82,6 @@ def _carrier(node: NodeFacts) -> str:
     if any(name.startswith("cali_") for name in node.programs):
         return "eBPF programs"
     return "iptables" if node.chains else "nftables" if node.nftables else "no dataplane of Calico's"
-
-
-async def _placed(cluster: Cluster) -> Sequence[Manifest]:
-    """Nodes and pods; the canary's too, which a snapshot leaves out."""
-    places = getattr(cluster, "places", None)
-    found: Sequence[Manifest] = await (places() if places is not None else cluster.snapshot())
-    return found
 
 
 def _probes(objects: Iterable[Mapping[str, Any]], families: Sequence[int]) -> Iterable[tuple[str, Probe]]:

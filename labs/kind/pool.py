@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from labs.kind.reset import Cleaner
     from labs.kind.state import Pool
     from labs.locks import FileLock
+
+    Begin = Callable[[Record], Awaitable[None]]
 
 PREFIX = "netdojo"
 _MOST = 64
@@ -46,8 +49,12 @@ class Clusters:
         self._pool = pool
         self._home = home
 
-    async def take(self, lab: str, plan: Plan, calico: Calico, images: Iterable[str], phases: Phases) -> Record:
+    async def take(
+        self, lab: str, plan: Plan, calico: Calico, images: Iterable[str], phases: Phases, begin: Begin
+    ) -> Record:
         """A clean cluster for a lab: one that runs for nobody, or a new one.
+
+        `begin` is called with it when its objects are known to be as they were, while the rest is still looked at.
 
         Raises:
             InfrastructureError: there is none and none can be made.
@@ -55,12 +62,12 @@ class Clusters:
         wanted, images = config.key(plan, self._home), tuple(images)
         for record in self._pool.records():
             if record.key == wanted and record.stage is Stage.FREE:
-                taken = await self._reuse(record.name, lab, images, phases)
+                taken = await self._reuse(record.name, lab, images, phases, begin)
                 if taken is not None:
                     return taken
-        return await self._make(lab, wanted, plan, calico, images, phases)
+        return await self._make(lab, wanted, plan, calico, images, phases, begin)
 
-    async def _reuse(self, name: str, lab: str, images: Iterable[str], phases: Phases) -> Record | None:
+    async def _reuse(self, name: str, lab: str, images: Iterable[str], phases: Phases, begin: Begin) -> Record | None:
         """Take a free cluster after a checked reset; None when another command has it, or it had to be removed."""
         lock = self._pool.lock(name)
         if lock is None:
@@ -73,7 +80,8 @@ class Clusters:
                 nodes = [node.name for node in await self._maker.nodes(name)]
                 loaded = asyncio.ensure_future(loading.load(self._engine, nodes, images, phases.tell))
                 try:
-                    if not await self._back(record, self._cleaner.clean(record, phases.tell), phases.tell):
+                    cleaning = self._cleaner.clean(record, phases.tell, partial(begin, record))
+                    if not await self._back(record, cleaning, phases.tell):
                         return None
                     await loaded
                 finally:
@@ -86,7 +94,7 @@ class Clusters:
             lock.remove()
 
     async def _make(
-        self, lab: str, key: str, plan: Plan, calico: Calico, images: Iterable[str], phases: Phases
+        self, lab: str, key: str, plan: Plan, calico: Calico, images: Iterable[str], phases: Phases, begin: Begin
     ) -> Record:
         name, lock = await self._name(key, phases.tell)
         families = tuple(4 if family == "ipv4" else 6 for family in plan.families)
@@ -96,7 +104,7 @@ class Clusters:
             try:
                 await self._maker.make(name, plan, calico, images, phases)
                 with phases.phase("keeping what the new cluster looks like"):
-                    await self._cleaner.remember(record)
+                    await self._cleaner.remember(record, partial(begin, record))
                 nodes = tuple(node.id for node in await self._maker.nodes(name))
                 record = dataclasses.replace(record, stage=Stage.TAKEN, nodes=nodes, made=time.time())
                 self._pool.write(record)

@@ -8,6 +8,7 @@ out: whoever asked removes the cluster.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,16 @@ from labs.kube.api import Refused
 from labs.kube.mirror import Mirror
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from grader.ports import Cluster, Manifest
+    from grader.ports import Manifest
+    from labs.kind.emptiness import Looked
     from labs.kind.engine import Container, Engine
     from labs.kind.state import Pool, Record
     from labs.kube.api import Api, Resource
+
+    Begin = Callable[[], Awaitable[None]]
 
 _ROUNDS = 3
 _GONE_SECONDS = 60.0
@@ -55,7 +59,7 @@ class Cleaner:
         engine: Engine,
         pool: Pool,
         connect: Callable[[Path], Api],
-        cluster: Callable[[Record], Cluster],
+        cluster: Callable[[Record], Looked],
         home: str,
     ) -> None:
         self._engine = engine
@@ -64,8 +68,8 @@ class Cleaner:
         self._cluster = cluster
         self._home = home
 
-    async def remember(self, record: Record) -> None:
-        """Keep what a new cluster looks like.
+    async def remember(self, record: Record, begin: Begin | None = None) -> None:
+        """Keep what a new cluster looks like; what is to begin does so once its objects are known.
 
         Raises:
             InfrastructureError: it cannot be looked at, or not be kept.
@@ -75,12 +79,13 @@ class Cleaner:
             picture, _kinds = await fingerprint.take(self._connect(folder / KUBECONFIG))
         except Refused as refused:
             raise InfrastructureError(f"a new cluster does not show all of its objects: {refused.message}") from refused
-        silent = await emptiness.look(self._cluster(record))
+        async with _beside(begin):
+            silent = await emptiness.look(self._cluster(record))
         with store.explained("write", folder / BASELINE):
             store.write_atomically(folder / BASELINE, json.dumps(_packed(picture, silent)))
 
-    async def clean(self, record: Record, tell: Callable[[str], None]) -> None:
-        """Return when the cluster is as it was, and proven to be.
+    async def clean(self, record: Record, tell: Callable[[str], None], begin: Begin | None = None) -> None:
+        """Return when the cluster is as it was, and proven to be; what is to begin does so once its objects are.
 
         Raises:
             InfrastructureError: it is not, and does not become so; the message says what differs.
@@ -89,7 +94,8 @@ class Cleaner:
         looking = asyncio.ensure_future(emptiness.look(self._cluster(record)))
         try:
             silent, undone = await self._tidied(record, tell, prove=True)
-            now = await (emptiness.look(self._cluster(record)) if undone else looking)
+            async with _beside(begin):
+                now = await (emptiness.look(self._cluster(record)) if undone else looking)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -155,6 +161,20 @@ class Cleaner:
         if left := fingerprint.differences(then, now):
             raise InfrastructureError(f"it still differs: {'; '.join(str(each) for each in left[:_SAID])}")
         return True
+
+
+@contextlib.asynccontextmanager
+async def _beside(begin: Begin | None) -> AsyncIterator[None]:
+    """Have something begin beside a block, which does not end before it; the first error of both is raised."""
+    task = None if begin is None else asyncio.ensure_future(begin())
+    try:
+        yield
+        if task is not None:
+            await task
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _answers(api: Api) -> None:

@@ -103,6 +103,14 @@ class KubeCluster:
             await self._catch_up(self._barrier.wait_all)
         return await self._prober.probe(probes)
 
+    async def look(self, probes: Sequence[Probe]) -> tuple[Observation, ...]:
+        """Make probes between what nobody changes at the moment: nothing is waited for."""
+        return await self._prober.probe(probes)
+
+    async def begin(self, objects: Iterable[Manifest]) -> None:
+        """Write these and wait for nothing; who applies them afterwards waits, and is told what was refused."""
+        await self._writer.apply(objects)
+
     async def prove_enforcement(self) -> None:
         """Show on every node that a policy stops a packet, lets another through, and that changes have arrived."""
         await self._catch_up(self._barrier.prove)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from grader.ports import Manifest, Probe
-    from labs.kind.backend import Parts
     from labs.kind.engine import Wanted
+    from labs.kind.port import Parts
 
 VERBS = frozenset({"list", "watch", "get"})
 CORE = (
@@ -355,7 +355,9 @@ class World:
     def backend(self) -> KindBackend:
         chosen = KindSettings(node_image="node:1", calico=str(self.folder / "calico"), workload_image="agnhost:1")
         made: Any = KindBackend
-        return made(chosen, engine=self, program=self, pool=self.folder / "pool", connect=self.connect, port=self.port)
+        return made(
+            chosen, engine=self, program=self, pool=self.folder / "pool", connect=self.connect, make_port=self.port
+        )
 
     def request(self, name: str = "first", **more: Any) -> Request:
         objects = more.pop("objects", (thing("v1", "Namespace", "shop"), thing("v1", "ConfigMap", "c", "shop")))
@@ -387,6 +389,13 @@ class FakePort:
             Observation(each, Outcome.DROPPED if each.destination in self._world.closed else Outcome.OPEN)
             for each in probes
         )
+
+    look = probe
+
+    async def begin(self, objects: Iterable[Manifest]) -> None:
+        await self._world.at("begin")
+        for item in objects:
+            self.parts.api.put(item)
 
     async def apply(self, objects: Iterable[Manifest]) -> None:
         await self._world.at("apply")

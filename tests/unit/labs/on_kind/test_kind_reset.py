@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +207,44 @@ async def test_traffic_is_looked_at_again_once_the_policy_that_stopped_it_is_gon
     world.closed = NobodyWhileDenied()
     await world.backend().start(world.request("next"), world.lab("next"), str)
     assert list(world.apis.values()) == [api]
+
+
+@pytest.mark.parametrize("new", [True, False])
+async def test_a_labs_workloads_start_while_the_matrix_is_looked_at_and_its_policies_after_it(
+    world: Any, new: bool
+) -> None:
+    if not new:
+        await free(world)
+    looking = world.stop_at("remember")
+    objects = (
+        thing("v1", "Namespace", "bank"),
+        thing("v1", "Pod", "web", "bank", status={"conditions": [{"type": "Ready", "status": "True"}]}),
+        thing("networking.k8s.io/v1", "NetworkPolicy", "deny", "bank", spec={"podSelector": {}}),
+    )
+    starting = asyncio.ensure_future(
+        world.backend().start(world.request("bank", objects=objects), world.lab("bank"), str)
+    )
+    await asyncio.wait_for(looking.wait(), 5)
+    (api,) = world.apis.values()
+    for _ in range(1000):  # turns for whatever else can go on
+        await asyncio.sleep(0)
+        if any(name == "web" for _, _, name in api.objects):
+            break
+    assert [name for _, home, name in api.objects if home == "bank"] == ["web"]
+    world.pause["remember"].set()
+    await asyncio.wait_for(starting, 5)
+    assert [name for _, home, name in api.objects if home == "bank"] == ["web", "deny"]
+
+
+async def test_what_a_lab_began_goes_with_a_cluster_that_is_not_as_it_was(world: Any) -> None:
+    first = await free(world)
+    world.closed.add("service:kube-system/kube-dns")
+    starting = world.stop_at("begin")
+    running = asyncio.ensure_future(world.backend().start(world.request("next"), world.lab("next"), str))
+    await asyncio.wait_for(starting.wait(), 5)
+    world.pause["begin"].set()
+    await asyncio.wait_for(running, 5)
+    assert first not in world.apis.values()
 
 
 async def test_a_dataplane_that_was_switched_and_stayed_is_not_handed_out(world: Any) -> None:
