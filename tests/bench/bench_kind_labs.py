@@ -1,6 +1,6 @@
 """A lab on kind, phase by phase: from nothing, given back, and the next lab on the same cluster.
 
-Usage: python tests/bench/bench_kind_labs.py [LAB] [--rounds N] [--bare]
+Usage: python tests/bench/bench_kind_labs.py [LAB] [--nodes N] [--rounds N] [--bare]
 
 Runs the commands that a user runs, in a netdojo home of its own, with the user's Docker and settings (NETDOJO_KIND_*).
 `--bare` first does by hand what kind and Calico take by themselves, where kind.calico names files: kind's own command
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from content.load import find_lab
+from content.load import find_lab, load_lab
 from labs.kind import config, settings
 from labs.kind.calico import manifests, sources
 
 if TYPE_CHECKING:
-    from content.model import Topology
+    from content.model import Lab, Topology
 
 BARE = "bare-bench"
 
@@ -83,27 +84,40 @@ def bare(folder: Path, topology: Topology) -> float:
         subprocess.run((chosen.binary, "delete", "cluster", "--name", BARE), check=True, capture_output=True)
 
 
+def with_nodes(lab: Lab, count: int | None, folder: Path) -> Lab:
+    """The lab, or a copy of it with so many nodes."""
+    if count is None:
+        return lab
+    copied = Path(shutil.copytree(lab.folder, folder / lab.id))
+    file = copied / "lab.yaml"
+    spec = yaml.safe_load(file.read_text(encoding="utf-8"))
+    spec["topology"] = {**spec.get("topology", {}), "nodes": count}
+    file.write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+    return load_lab(copied)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("lab", nargs="?", default="first-policy")
+    parser.add_argument("--nodes", type=int, help="how many nodes the lab has; as it says where left out")
     parser.add_argument("--rounds", type=int, default=3, help="how often the next lab is started")
     parser.add_argument("--bare", action="store_true", help="first what kind and Calico take without netdojo")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        alone = 0.0
+        lab, alone = with_nodes(find_lab(given.lab), given.nodes, Path(folder)), 0.0
         if given.bare:
             print("$ kind and Calico by hand")
-            alone = bare(Path(folder), find_lab(given.lab).spec.topology)
+            alone = bare(Path(folder), lab.spec.topology)
         os.environ["NETDOJO_HOME"] = str(Path(folder) / "home")
         try:
-            first = stamped("lab", "start", given.lab, "--on", "kind")
+            first = stamped("lab", "start", str(lab.folder), "--on", "kind")
             following = []
             for _ in range(given.rounds):
-                stamped("lab", "stop", given.lab)
-                following.append(stamped("lab", "start", given.lab, "--on", "kind"))
+                stamped("lab", "stop", lab.id)
+                following.append(stamped("lab", "start", str(lab.folder), "--on", "kind"))
         finally:
-            stamped("lab", "stop", given.lab, "--delete")
+            stamped("lab", "stop", lab.id, "--delete")
     over = f", {first - alone:.1f} s over kind and Calico by themselves" if alone else ""
     print(f"from nothing {first:.1f} s{over}; the next lab {', '.join(f'{took:.1f}' for took in following)} s")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _NFTABLES_SINCE = (3, 29)
 NODE_AGENT = "calico-node"
+_PATIENCE = 600
+"""Seconds until a container that does not start is started again."""
 
 
 def adjust(objects: Iterable[Manifest], plan: Plan) -> tuple[Manifest, ...]:
@@ -31,10 +33,25 @@ def _adjusted(item: Manifest, plan: Plan) -> Manifest:
         for container in item["spec"]["template"]["spec"]["containers"]:
             if container["name"] == NODE_AGENT:
                 container["env"] = _environment(container.get("env") or [], plan)
+    if _is_asked(item):
+        item = copy.deepcopy(item)
+        for container in item["spec"]["template"]["spec"]["containers"]:
+            if "readinessProbe" in container:
+                container.setdefault("startupProbe", _eager(container["readinessProbe"]))
     elif item.get("kind") == "ConfigMap" and "cni_network_config" in item.get("data", {}):
         item = copy.deepcopy(item)
         item["data"]["cni_network_config"] = _cni(item["data"]["cni_network_config"], plan)
     return item
+
+
+def _is_asked(item: Manifest) -> bool:
+    return item.get("kind") in {"DaemonSet", "Deployment"} and bool(_pod_spec(item))
+
+
+def _eager(probe: Mapping[str, Any]) -> dict[str, Any]:
+    """The same question each second until it is answered once: a whole cluster waits for it, and a period is 10 s."""
+    kept = {key: value for key, value in probe.items() if key not in {"initialDelaySeconds", "successThreshold"}}
+    return {**kept, "periodSeconds": 1, "failureThreshold": _PATIENCE}
 
 
 def _environment(given: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:

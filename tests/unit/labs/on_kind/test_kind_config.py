@@ -217,6 +217,28 @@ def test_calicos_manifests_fit_the_plan(
     assert manifests.images(OBJECTS) == ("calico/cni:v3.28.5", "calico/node:v3.28.5")
 
 
+def test_what_starts_is_asked_each_second_and_afterwards_as_calico_wants_it() -> None:
+    ready = {"exec": {"command": ["check"]}, "periodSeconds": 10, "initialDelaySeconds": 60, "timeoutSeconds": 5}
+    own = {"exec": {"command": ["started"]}}
+    containers = [
+        {"name": "a", "image": "a", "readinessProbe": ready},
+        {"name": "b", "image": "b"},
+        {"name": "c", "image": "c", "readinessProbe": ready, "startupProbe": own},
+    ]
+    item = {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": containers}}}}
+    before = json.dumps(item)
+    (made,) = manifests.adjust([item], plan())
+    first, second, third = made["spec"]["template"]["spec"]["containers"]
+    assert first["readinessProbe"] == ready
+    assert first["startupProbe"] == {
+        **{"exec": {"command": ["check"]}, "timeoutSeconds": 5},
+        **{"periodSeconds": 1, "failureThreshold": 600},
+    }
+    assert "startupProbe" not in second
+    assert third["startupProbe"] == own
+    assert json.dumps(item) == before
+
+
 @pytest.mark.parametrize(
     ("dataplane", "release", "said"),
     [
