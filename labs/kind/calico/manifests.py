@@ -36,8 +36,10 @@ def _adjusted(item: Manifest, plan: Plan) -> Manifest:
     if _is_asked(item):
         item = copy.deepcopy(item)
         for container in item["spec"]["template"]["spec"]["containers"]:
-            if "readinessProbe" in container:
-                container.setdefault("startupProbe", _eager(container["readinessProbe"]))
+            if "readinessProbe" in container and "startupProbe" not in container:
+                container["startupProbe"] = _eager(container["readinessProbe"])
+                # kubelet asks for readiness as soon as it has started, but for a delay, after which it waits a period.
+                container["readinessProbe"].pop("initialDelaySeconds", None)
     elif item.get("kind") == "ConfigMap" and "cni_network_config" in item.get("data", {}):
         item = copy.deepcopy(item)
         item["data"]["cni_network_config"] = _cni(item["data"]["cni_network_config"], plan)

@@ -229,13 +229,11 @@ def test_what_starts_is_asked_each_second_and_afterwards_as_calico_wants_it() ->
     before = json.dumps(item)
     (made,) = manifests.adjust([item], plan())
     first, second, third = made["spec"]["template"]["spec"]["containers"]
-    assert first["readinessProbe"] == ready
-    assert first["startupProbe"] == {
-        **{"exec": {"command": ["check"]}, "timeoutSeconds": 5},
-        **{"periodSeconds": 1, "failureThreshold": 600},
-    }
+    asked = {"exec": {"command": ["check"]}, "timeoutSeconds": 5}
+    assert first["readinessProbe"] == asked | {"periodSeconds": 10}
+    assert first["startupProbe"] == asked | {"periodSeconds": 1, "failureThreshold": 600}
     assert "startupProbe" not in second
-    assert third["startupProbe"] == own
+    assert (third["startupProbe"], third["readinessProbe"]) == (own, ready)
     assert json.dumps(item) == before
 
 
