@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _NFTABLES_SINCE = (3, 29)
 NODE_AGENT = "calico-node"
-_PATIENCE = 600
-"""Seconds until a container that does not start is started again."""
 
 
 def adjust(objects: Iterable[Manifest], plan: Plan) -> tuple[Manifest, ...]:
@@ -36,10 +34,8 @@ def _adjusted(item: Manifest, plan: Plan) -> Manifest:
     if _is_asked(item):
         item = copy.deepcopy(item)
         for container in item["spec"]["template"]["spec"]["containers"]:
-            if "readinessProbe" in container and "startupProbe" not in container:
-                container["startupProbe"] = _eager(container["readinessProbe"])
-                # kubelet asks for readiness as soon as it has started, but for a delay, after which it waits a period.
-                container["readinessProbe"].pop("initialDelaySeconds", None)
+            if "readinessProbe" in container:
+                container["readinessProbe"] = _eager(container["readinessProbe"])
     elif item.get("kind") == "ConfigMap" and "cni_network_config" in item.get("data", {}):
         item = copy.deepcopy(item)
         item["data"]["cni_network_config"] = _cni(item["data"]["cni_network_config"], plan)
@@ -51,9 +47,10 @@ def _is_asked(item: Manifest) -> bool:
 
 
 def _eager(probe: Mapping[str, Any]) -> dict[str, Any]:
-    """The same question each second until it is answered once: a whole cluster waits for it, and a period is 10 s."""
-    kept = {key: value for key, value in probe.items() if key not in {"initialDelaySeconds", "successThreshold"}}
-    return {**kept, "periodSeconds": 1, "failureThreshold": _PATIENCE}
+    """The same question, asked soon and often: a whole cluster waits for the answer, with Calico's own up to a minute."""
+    seconds = 3 if "exec" in probe else 1  # a program costs more than a request
+    kept = {key: value for key, value in probe.items() if key != "initialDelaySeconds"}
+    return kept | {"periodSeconds": min(int(probe.get("periodSeconds", 10)), seconds)}
 
 
 def _environment(given: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:

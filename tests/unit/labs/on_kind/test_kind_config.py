@@ -217,23 +217,24 @@ def test_calicos_manifests_fit_the_plan(
     assert manifests.images(OBJECTS) == ("calico/cni:v3.28.5", "calico/node:v3.28.5")
 
 
-def test_what_starts_is_asked_each_second_and_afterwards_as_calico_wants_it() -> None:
-    ready = {"exec": {"command": ["check"]}, "periodSeconds": 10, "initialDelaySeconds": 60, "timeoutSeconds": 5}
-    own = {"exec": {"command": ["started"]}}
-    containers = [
-        {"name": "a", "image": "a", "readinessProbe": ready},
-        {"name": "b", "image": "b"},
-        {"name": "c", "image": "c", "readinessProbe": ready, "startupProbe": own},
-    ]
-    item = {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": containers}}}}
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ({"httpGet": {}, "periodSeconds": 60, "initialDelaySeconds": 5}, {"httpGet": {}, "periodSeconds": 1}),
+        ({"exec": {}, "timeoutSeconds": 10}, {"exec": {}, "timeoutSeconds": 10, "periodSeconds": 3}),
+        ({"exec": {}, "periodSeconds": 2}, {"exec": {}, "periodSeconds": 2}),
+        (None, None),
+    ],
+)
+def test_calicos_pods_are_asked_soon_and_often_whether_they_are_ready(
+    asked: dict[str, Any] | None, wanted: dict[str, Any] | None
+) -> None:
+    container = {"name": "a", "image": "a"} | ({"readinessProbe": asked} if asked else {})
+    template = {"spec": {"containers": [container]}}
+    item = {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": template}}
     before = json.dumps(item)
     (made,) = manifests.adjust([item], plan())
-    first, second, third = made["spec"]["template"]["spec"]["containers"]
-    asked = {"exec": {"command": ["check"]}, "timeoutSeconds": 5}
-    assert first["readinessProbe"] == asked | {"periodSeconds": 10}
-    assert first["startupProbe"] == asked | {"periodSeconds": 1, "failureThreshold": 600}
-    assert "startupProbe" not in second
-    assert (third["startupProbe"], third["readinessProbe"]) == (own, ready)
+    assert made["spec"]["template"]["spec"]["containers"][0].get("readinessProbe") == wanted
     assert json.dumps(item) == before
 
 
