@@ -76,17 +76,14 @@ def list_(output: str) -> None:
 @output_option
 def start(name: str, backend: str, yes: bool, output: str) -> None:
     """Start a lab, or find it running."""
-    session = _session(name, backend, running=False)
-    let_ask(session, yes=yes)
-
-    async def work() -> Running:
-        progress = narrate()
-        try:
-            return await session.start(progress)
-        finally:
-            done()
-
-    running = perform(work())
+    progress = narrate()
+    progress(f"reading {name}")  # before what takes its time to be imported
+    try:
+        session = _session(name, backend, running=False)
+        let_ask(session, yes=yes)
+        running = perform(session.start(progress))
+    finally:
+        done()
     if output == "json":
         _print_running(running)
         return

@@ -47,7 +47,7 @@ def _is_asked(item: Manifest) -> bool:
 
 
 def _eager(probe: Mapping[str, Any]) -> dict[str, Any]:
-    """The same question, asked soon and often: a whole cluster waits for the answer, with Calico's own up to a minute."""
+    """The same question, asked soon and often: Calico's own periods are up to a minute, and a cluster waits."""
     seconds = 3 if "exec" in probe else 1  # a program costs more than a request
     kept = {key: value for key, value in probe.items() if key != "initialDelaySeconds"}
     return kept | {"periodSeconds": min(int(probe.get("periodSeconds", 10)), seconds)}
