@@ -32,6 +32,8 @@ from labs.kubeconfig import settings
 from labs.kubeconfig.backend import KubeconfigBackend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from grader.ports import Cluster
 
 MOST_FAILED = 5
@@ -72,11 +74,15 @@ def _tell(seed: int, tally: Tally) -> None:
             print(yaml.safe_dump_all(difference.least))
 
 
+async def _yes(_lines: Sequence[str]) -> bool:
+    return True
+
+
 async def main(seed: int, cells: int) -> int:
     chosen = settings.load()
     with tempfile.TemporaryDirectory() as home:
         backend = KubeconfigBackend(chosen)
-        backend.agree = lambda _: True
+        backend.agree = _yes
         folder = Path(home) / "compare"
         spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES]
         request = Request("compare", Topology(nodes=2), spaces, namespace=NAMESPACES[0])

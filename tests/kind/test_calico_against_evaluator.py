@@ -19,10 +19,15 @@ from labs.kubeconfig.backend import KubeconfigBackend
 from labs.kubeconfig.settings import CONTAINERS, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 SEED = int(os.environ.get("NETDOJO_SEED", "1"))
 ROUNDS = int(os.environ.get("NETDOJO_ROUNDS", "2"))
+
+
+async def yes(_lines: Sequence[str]) -> bool:
+    return True
 
 
 @pytest.mark.kind
@@ -32,7 +37,7 @@ async def test_packets_go_through_calico_as_verdicts_say(
     somebodys_cluster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     backend = KubeconfigBackend(Settings("somebody", (somebodys_cluster,), ways=(CONTAINERS,)))
-    backend.agree = lambda _: True
+    backend.agree = yes
     folder = tmp_path / "state" / "compare"
     spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES]
     total = Tally()

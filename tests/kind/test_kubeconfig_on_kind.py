@@ -65,7 +65,7 @@ async def test_a_lab_is_solved_and_leaves_nothing(
 ) -> None:
     asked: list[str] = []
 
-    def agree(lines: Sequence[str]) -> bool:
+    async def agree(lines: Sequence[str]) -> bool:
         asked.extend(lines)
         return True
 
