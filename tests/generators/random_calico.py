@@ -191,12 +191,36 @@ def random_set(rng: random.Random, name: str, addresses: list[str]) -> Manifest:
 def random_calico(
     rng: random.Random, prefix: str, addresses: list[str], services: Sequence[Manifest]
 ) -> list[Manifest]:
-    """Some network sets and policies; the policies' names are in no order of the alphabet."""
+    """Some network sets and policies; the policies' names are in no order of the alphabet, and no release's ties."""
     policies = [
         random_policy(rng, f"{rng.choice('abc')}{prefix}-{number}", addresses, services)
         for number in range(rng.randint(2, 6))
     ]
+    _without_doubtful_ties(policies)
     return [*(random_set(rng, f"{prefix}-s{number}", addresses) for number in range(rng.randint(0, 2))), *policies]
+
+
+def _without_doubtful_ties(policies: Sequence[Manifest]) -> None:
+    """Give an order of its own to what releases put in different places among equals.
+
+    Calico breaks ties by `name/namespace/kind`; 3.28 by `namespace/tier.name` (felix/calc/policy_sorter.go: PolKVLess),
+    with the tier before a global policy's name alone.
+    """
+
+    def today(item: Manifest) -> str:
+        metadata = item["metadata"]
+        return f"{metadata['name']}/{metadata.get('namespace', '')}/{item['kind']}"
+
+    def formerly(item: Manifest) -> str:
+        metadata = item["metadata"]
+        home = metadata.get("namespace", "")
+        return f"{home}/default.{metadata['name']}" if home else f"default.{metadata['name']}"
+
+    for place, one in enumerate(policies):
+        for other in policies[:place]:
+            same = one["spec"].get("order") == other["spec"].get("order")
+            if same and (today(one) < today(other)) != (formerly(one) < formerly(other)):
+                one["spec"]["order"] = 6000 + place
 
 
 def random_accounts_of(rng: random.Random) -> list[Manifest]:
