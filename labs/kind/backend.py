@@ -21,7 +21,7 @@ from labs.kind import config, dataplane, emptiness, endpoint, hosts, port, setti
 from labs.kind.binary import KindProgram
 from labs.kind.calico import manifests, sources
 from labs.kind.create import Maker
-from labs.kind.phases import Phases
+from labs.kind.phases import Phases, heard
 from labs.kind.pool import Clusters, finish
 from labs.kind.port import Parts
 from labs.kind.reset import Cleaner
@@ -102,6 +102,7 @@ class KindBackend:
             InfrastructureError: it cannot run here, with what to do.
             BrokenContentError: an object was refused.
         """
+        progress = heard(progress)
         progress("looking at Docker and at the clusters that run")
         store.make_private(folder.parent)
         async with state.locked(_lock_path(folder), request.name, progress):

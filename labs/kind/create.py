@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 _READY_SECONDS = 300.0
+_LATE_SECONDS, _REST_SECONDS, _AGAIN_SECONDS = 5.0, 2.0, 0.2
+"""How long containers may take to appear that a killed kind had asked for, and to come to rest then."""
 
 
 class Maker:
@@ -59,6 +61,7 @@ class Maker:
         self._home = home
         self._connect = connect
         self._check = check
+        self._cut_short: set[str] = set()
 
     async def make(self, name: str, plan: Plan, calico: Calico, loaded: Iterable[str], phases: Phases) -> None:
         """Make a cluster and return when Calico and everything else in it works.
@@ -102,7 +105,8 @@ class Maker:
             InfrastructureError: it cannot be removed; its record stays.
         """
         folder = self._pool.of(name)
-        await binary.end_left(folder / KIND_LOCK)
+        if await binary.end_left(folder / KIND_LOCK) or name in self._cut_short:
+            await self._come_to_rest(name)
         for host in await self._engine.containers({CLUSTER: name, HOME: self._home}):
             await self._engine.remove(host.id)
         if await self._engine.containers({KIND_CLUSTER: name}):
@@ -111,6 +115,17 @@ class Maker:
             if ended.code:
                 raise binary.explain(f"remove the cluster {name}", ended)
         self._pool.forget(name)
+
+    async def _come_to_rest(self, name: str) -> None:
+        """Let the engine end what kind had asked it for: it makes a container that nobody waits for any more."""
+        clock = asyncio.get_running_loop().time
+        before, since = await self._engine.containers({KIND_CLUSTER: name}), clock()
+        while clock() - since < (_REST_SECONDS if before else _LATE_SECONDS):
+            await asyncio.sleep(_AGAIN_SECONDS)  # what does not come cannot be waited for
+            found = await self._engine.containers({KIND_CLUSTER: name})
+            if {each.id for each in found} != {each.id for each in before}:
+                before, since = found, clock()
+        self._cut_short.discard(name)
 
     async def _read(self, calico: Calico, tell: Callable[[str], None]) -> tuple[Manifest, ...]:
         cache = self._pool.folder / "files"
@@ -134,7 +149,9 @@ class Maker:
             if line.strip().startswith("•"):
                 tell("  " + line.strip().strip("•").encode("ascii", "ignore").decode().strip(" .").strip())
 
+        self._cut_short.add(name)
         ended = await self._program.run(arguments, progress, document(plan, name), folder / KIND_LOCK)
+        self._cut_short.discard(name)
         if ended.code:
             raise binary.explain("make the cluster", ended)
 

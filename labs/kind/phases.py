@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+def heard(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """The same; that nobody listens any more (a closed pipe) stops nothing, least of all a clean-up."""
+
+    def told(line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            tell(line)
+
+    return told
+
+
 class Phases:
     """Tells phases, and keeps their seconds.
 

@@ -412,7 +412,9 @@ class FakePort:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    for name in ("_LATE_SECONDS", "_REST_SECONDS", "_AGAIN_SECONDS"):  # an engine in memory is never late by more
+        monkeypatch.setattr(f"labs.kind.create.{name}", 0.02)
     calico = tmp_path / "calico"
     calico.mkdir()
     (calico / "10-calico.yaml").write_text(MANIFEST, encoding="utf-8")

@@ -90,6 +90,45 @@ async def test_start_twice_is_start_once_and_stop_of_nothing_is_fine(world: Any)
     assert len(world.clusters()) == 1
 
 
+async def test_a_start_whose_listener_has_gone_is_cleaned_up_like_any_other(world: Any) -> None:
+    def deaf(_line: str) -> None:
+        raise BrokenPipeError
+
+    making = world.stop_at("create")
+    starting = asyncio.ensure_future(world.backend().start(world.request(), world.lab(), deaf))
+    await asyncio.wait_for(making.wait(), 5)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(starting, 5)
+    assert (world.clusters(), stages(world), world.lab().exists()) == (set(), {}, False)
+
+
+async def test_a_container_that_appears_after_kind_was_ended_goes_too(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine goes on making what it was asked for."""
+    making = world.stop_at("create")
+    starting = asyncio.ensure_future(world.backend().start(world.request(), world.lab(), str))
+    await asyncio.wait_for(making.wait(), 5)
+    asked, listed = dict(world.containers_known), world.containers
+    world.containers_known.clear()
+    looks = 0
+
+    async def late(labels: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            world.containers_known |= asked
+        return await listed(labels)
+
+    monkeypatch.setattr(world, "containers", late)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(starting, 5)
+    assert looks > 2
+    assert (world.clusters(), stages(world)) == (set(), {})
+
+
 async def test_two_labs_at_once_have_two_clusters(world: Any) -> None:
     backend = world.backend()
     await asyncio.gather(*(backend.start(world.request(name), world.lab(name), str) for name in ("one", "two")))
