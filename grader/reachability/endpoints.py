@@ -105,7 +105,7 @@ class Endpoints:
         asked, ref = ref, self.canonical(ref)
         endpoint = self.pods.get(ref) or self._others.get(ref)
         if endpoint is not None:
-            return _seen_at(endpoint, asked) if len(endpoint.addresses) > 1 and asked != ref else endpoint
+            return _seen_at(endpoint, asked) if asked != ref else endpoint
         if ref.startswith("ip:"):
             return Endpoint(ref, addresses=(ip_address(ref[3:]),))
         if ref.startswith("host:"):
