@@ -167,7 +167,7 @@ class Endpoints:
                     self._by_label.setdefault((pod.namespace, *item), []).append(pod)
         wanted = service.selector.items()
         candidates = (self._by_label.get((service.namespace, *item), []) for item in wanted)
-        return tuple(pod for pod in min(candidates, key=len, default=[]) if wanted <= pod.labels.items())
+        return tuple(pod for pod in min(candidates, key=len) if wanted <= pod.labels.items())
 
     def target_port(
         self, service: Service, backend: Endpoint, port: int, protocol: str, *, by_node: bool = False

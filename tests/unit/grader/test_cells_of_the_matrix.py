@@ -39,7 +39,8 @@ BASE = """
   ports: [{port: 80}]}}
 ---
 {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: edge}, spec:
-  {gatewayClassName: any, listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]}}
+  {gatewayClassName: any, listeners: [
+  {name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]}}
 """
 CART, SITE = "backendRefs: [{name: cart, port: 80}]", "backendRefs: [{name: site, port: 80}]"
 GET_CART, POST_SITE = f"{{matches: [{{method: GET}}], {CART}}}", f"{{matches: [{{method: POST}}], {SITE}}}"
@@ -145,9 +146,7 @@ def test_a_services_port_of_another_protocol(
     both_agree(world, [*arrows, "shop/site -> ip:10.96.0.1:53/udp", "shop/site -x ip:10.96.0.1:53"])
 
 
-def test_a_service_of_several_labels(
-    cluster: Callable[..., World], both_agree: Callable[[World, list[str]], None]
-) -> None:
+def test_a_service_of_several_labels(both_agree: Callable[[World, list[str]], None]) -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "shop"}}
     spec = {"clusterIP": "10.96.0.11", "selector": {"part": "app", "app": "db"}, "ports": [{"port": 80}]}
     objects = yaml.safe_load_all(BASE.replace("ON_HOST", "false"))
@@ -186,7 +185,8 @@ ONLY_ONE = """
  labels: {kubernetes.io/service-name: one}}, addressType: IPv4, ports: [{port: 80}],
  endpoints: [{addresses: [10.0.0.2]}]}
 ---
-{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}, spec: {selector: app == 'gw',
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}, spec:
+ {namespaceSelector: kubernetes.io/metadata.name == 'edge',
  types: [Egress], egress: [{action: Allow, destination: {services: {namespace: shop, name: one}}}]}}
 """
 
@@ -196,6 +196,18 @@ def test_one_of_pods_that_are_alike_is_behind_a_service(
 ) -> None:
     world = made(*map(yaml.dump, yaml.safe_load_all(ONLY_ONE)))
     both_agree(world, ["edge/gw -> shop/site:80", "edge/gw -x shop/site:81", "edge/gw -x shop/cart:80"])
+
+
+def test_one_of_pods_without_addresses_is_behind_a_service(
+    cast: Callable[..., World], both_agree: Callable[[World, list[str]], None]
+) -> None:
+    world = cast(
+        "{apiVersion: v1, kind: Service, metadata: {name: i, namespace: a}, spec: {selector: {app: idle}, "
+        "ports: [{port: 80}]}}",
+        "gnp g {namespaceSelector: kubernetes.io/metadata.name == 'b', types: [Egress], egress: "
+        "[{action: Allow, destination: {services: {namespace: a, name: i}}}]}",
+    )
+    both_agree(world, ["b/out -> a/idle:80", "b/out -x a/soon:80"])
 
 
 def test_a_lenient_reader_takes_port_0(parsed: Callable[..., object]) -> None:

@@ -1,4 +1,4 @@
-"""Host endpoints in all pairs by classes, as flow by flow: conditions of rules, hosts known by an address, two of a node.
+"""Host endpoints, by classes as flow by flow: conditions of rules, hosts known by an address, two of a node.
 
 `->` passes, `-x` is dropped, `-if>` passes if an HTTP condition holds.
 """
@@ -22,6 +22,7 @@ WEB, DB, GUEST, OUT = "shop/web", "shop/db", "lobby/guest", "ip:192.0.2.1"
 NODE = "hep h [role=node] {node: n1, interfaceName: eth0, expectedIPs: [172.18.0.2]}"
 ON_NODE = "selector: \"role == 'node'\""
 GET = "{action: Allow, protocol: TCP, http: {methods: [GET]}}"
+NEAR = "{action: Allow, source: {nets: [192.0.2.0/24]}}"
 HTTP = f"gnp fw {{{ON_NODE}, applyOnForward: true, ingress: [{GET}]}}"
 EARLY = f"gnp early {{{ON_NODE}, applyOnForward: true, FLAG: true, ingress: [{{action: Allow, protocol: TCP, RULE}}]}}"
 FROM_OUT = "source: {nets: [192.0.2.0/24]}, destination: {ports: [80]}"
@@ -44,13 +45,13 @@ CONDITIONS = {
     "a condition of the pod's own policy, behind a host endpoint that has none": (
         [
             NODE,
-            f"gnp fw {{{ON_NODE}, applyOnForward: true, ingress: [{{action: Allow, source: {{nets: [192.0.2.0/24]}}}}]}}",
+            f"gnp fw {{{ON_NODE}, applyOnForward: true, ingress: [{NEAR}]}}",
             ON_WEB % GET,
         ],
         [f"{OUT} -if> {WEB}:80", f"{ELSEWHERE} -x {WEB}:80", f"{DB} -if> {WEB}:80"],
     ),
     "a condition of the host endpoint, before a pod that has none": (
-        [NODE, HTTP, ON_WEB % "{action: Allow, source: {nets: [192.0.2.0/24]}}"],
+        [NODE, HTTP, ON_WEB % NEAR],
         [f"{OUT} -if> {WEB}:80", f"{ELSEWHERE} -x {WEB}:80", f"{DB} -x {WEB}:80"],
     ),
     "neither has one": (
@@ -80,15 +81,14 @@ def test_conditions(cluster: Callable[..., World], name: str) -> None:
     reach = world.reach()
     for arrow in arrows:
         source, sign, target = arrow.split()
-        destination, _, port = target.rpartition(":")
-        number, _, protocol = port.partition("/")
+        destination, _, asked = target.rpartition(":")
+        number, _, protocol = asked.partition("/")
         flow = Flow(source, destination, int(number), protocol.upper() or "TCP")
         verdict = world.verdict(flow)
         means = "-x" if not verdict.allowed else "-if>" if verdict.condition else "->"
         assert means == sign, arrow
-        part = next(
-            part for part in reach.into[place_of(reach, destination)] if part.ports & reach.ports.at(flow.port, flow.protocol)
-        )
+        port = reach.ports.at(flow.port, flow.protocol)
+        part = next(part for part in reach.into[place_of(reach, destination)] if part.ports & port)
         who = place_of(reach, source)
         means = "-x" if not part.allowed >> who & 1 else "-if>" if part.conditional >> who & 1 else "->"
         assert means == sign, (arrow, "by classes")
@@ -151,19 +151,32 @@ BY_ADDRESS = {
             f"{OUT} -> node:n1/two:80",
         ],
     ),
+    "what a pod sends to a port of another node leaves by the interface": (
+        ["hep h [role=node] {node: n1, interfaceName: eth0}", CLOSED],
+        ["a/web1 -x node:n2:30080", "a/web1 -> a/web2:8080", "a/sql -> node:n2:30080"],
+    ),
+    "what a pod sends to another address of its node does not": (
+        [
+            "hep one [role=one] {node: n1, interfaceName: eth0, expectedIPs: [172.18.0.1]}",
+            "hep two [role=two] {node: n1, interfaceName: eth1, expectedIPs: [192.168.0.1]}",
+            CLOSED,
+        ],
+        ["a/web1 -> node:n1/two:80", "a/web1 -> node:n1:80", "a/web1 -x node:n2:80"],
+    ),
     "ports of a host endpoint have names": (
         [
             "hep h [role=node] {node: n1, interfaceName: eth0, ports: [{name: kubelet, port: 10250, protocol: TCP}]}",
-            "gnp g {selector: has(role), ingress: "
-            "[{action: Allow, protocol: TCP, destination: {ports: [kubelet]}}]}",
+            ("gnp g {selector: has(role), ingress: [{action: Allow, protocol: TCP, destination: {ports: [kubelet]}}]}"),
         ],
         [f"{OUT} -> node:n1:10250", f"{OUT} -x node:n1:10251"],
     ),
     "selectors of nodes mean a host endpoint by its node's labels": (
         [
             "hep h [role=node] {node: n1, interfaceName: eth0}",
-            "cnp c {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: "
-            "[{action: Deny, name: d, to: [{nodes: {matchLabels: {zone: east}}}]}]}",
+            (
+                "cnp c {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: "
+                "[{action: Deny, name: d, to: [{nodes: {matchLabels: {zone: east}}}]}]}"
+            ),
         ],
         ["a/sql -x node:n1:22", "a/sql -> node:n2:22"],
     ),
@@ -194,3 +207,17 @@ def test_a_pod_in_its_nodes_network(shop: Callable[..., World]) -> None:
         assert each.allowed
         assert each.reason.startswith("policies on such a pod are left open")
         assert [ref.name for ref in each.isolating] == ["p1"]
+
+
+def test_a_pod_in_its_nodes_network_without_policies(shop: Callable[..., World]) -> None:
+    world = shop("{podSelector: {}, policyTypes: [Ingress], ingress: [{}]}")
+    ways = world.verdict(Flow(WEB, "lobby/agent", 80)).ingress, world.verdict(Flow("lobby/agent", WEB, 80)).egress
+    assert {each.reason for each in ways} == {"lobby/agent uses its node's network: policies on it do nothing"}
+
+
+def test_a_policy_that_passes_everything_on_isolates_all_the_same(cluster: Callable[..., World]) -> None:
+    """Its tier would have denied what it does not pass on."""
+    world = cluster("tier t {order: 1}", "gnp p {tier: t, selector: app == 'db', ingress: [{action: Pass}]}")
+    decision = world.verdict(Flow(WEB, DB, 80)).ingress
+    assert decision.allowed
+    assert [ref.name for ref in decision.isolating] == ["p"]

@@ -18,7 +18,10 @@ POD = (
     "{apiVersion: v1, kind: Pod, metadata: {name: p%d, namespace: a, labels: {app: x}}, spec: {nodeName: n%d},"
     " status: {podIP: 10.0.0.%d}}"
 )
-NODE = "{apiVersion: v1, kind: Node, metadata: {name: n%d}, status: {addresses: [{type: InternalIP, address: 172.18.0.%d}]}}"
+NODE = (
+    "{apiVersion: v1, kind: Node, metadata: {name: n%d},"
+    " status: {addresses: [{type: InternalIP, address: 172.18.0.%d}]}}"
+)
 HOST = (
     "{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: h},"
     " spec: {node: n1, interfaceName: eth0, expectedIPs: [172.18.0.1]}}"
@@ -74,3 +77,13 @@ def test_pings_have_a_place_of_their_own(monkeypatch: pytest.MonkeyPatch, gated:
         assert {len(row) for row in found} == {len(space.intervals)}
         row = zip(space.intervals, found[one.number], strict=True)
         assert {each.protocol for each, sources in row if sources >> other.number & 1} == {"TCP", "UDP", "SCTP"}
+
+
+@pytest.mark.parametrize(("family", "passes"), [(4, True), (6, False)])
+def test_pings_of_a_family_behind_host_endpoints(cluster: Callable[..., World], family: int, passes: bool) -> None:
+    host = "hep h {node: n1, interfaceName: eth0, expectedIPs: [172.18.0.2]}"
+    made = cluster(host, "gnp a {selector: app == 'db', ingress: [{action: Allow, ipVersion: 4}]}")
+    space = Space([made], family)
+    db, guest = (next(g.number for g in space.groups if name in g.members) for name in ("shop/db", "lobby/guest"))
+    assert space.intervals[-1] == PING
+    assert bool(space.open(0)[db][-1] >> guest & 1) is passes
