@@ -95,7 +95,8 @@ def test_conditions(cluster: Callable[..., World], name: str) -> None:
 
 
 EVERY = "hep h [role=node] {node: n1, interfaceName: '*'}"
-CLOSED = "gnp fw {selector: has(role), applyOnForward: true, ingress: [{action: Deny}], egress: [{action: Deny}]}"
+HOSTS = "selector: \"role in {'node', 'one', 'two'}\""
+CLOSED = f"gnp fw {{{HOSTS}, applyOnForward: true, ingress: [{{action: Deny}}], egress: [{{action: Deny}}]}}"
 BY_ADDRESS = {
     "a pod whose node is known by its address alone is on that node": (
         [EVERY, CLOSED],
@@ -112,7 +113,7 @@ BY_ADDRESS = {
         ["a/lone -> node:n1:80", "a/web1 -> node:n1:80", "a/sql -x node:n1:80", "node:n1 -> a/lone:80"],
     ),
     "a host endpoint of every interface judges what its node sends to its own pods": (
-        [EVERY, "gnp g {selector: has(role), egress: [{action: Allow, protocol: UDP}]}"],
+        [EVERY, f"gnp g {{{HOSTS}, egress: [{{action: Allow, protocol: UDP}}]}}"],
         [
             "node:n1 -x a/web1:80",
             "node:n1 -> a/web1:80/udp",
@@ -166,7 +167,7 @@ BY_ADDRESS = {
     "ports of a host endpoint have names": (
         [
             "hep h [role=node] {node: n1, interfaceName: eth0, ports: [{name: kubelet, port: 10250, protocol: TCP}]}",
-            ("gnp g {selector: has(role), ingress: [{action: Allow, protocol: TCP, destination: {ports: [kubelet]}}]}"),
+            (f"gnp g {{{HOSTS}, ingress: [{{action: Allow, protocol: TCP, destination: {{ports: [kubelet]}}}}]}}"),
         ],
         [f"{OUT} -> node:n1:10250", f"{OUT} -x node:n1:10251"],
     ),
