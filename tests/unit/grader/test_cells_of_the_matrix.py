@@ -210,6 +210,15 @@ def test_one_of_pods_without_addresses_is_behind_a_service(
     both_agree(world, ["b/out -> a/idle:80", "b/out -x a/soon:80"])
 
 
+def test_a_selector_with_ranges_in_one_rule(
+    cast: Callable[..., World], both_agree: Callable[[World, list[str]], None]
+) -> None:
+    source = "{selector: app == 'web', nets: [10.0.0.0/30, 10.0.0.6/31], notNets: [10.0.0.2/32, 10.0.0.4/32]}"
+    world = cast(f"np a/p {{selector: app == 'sql', ingress: [{{action: Allow, source: {source}}}]}}")
+    closed = [f"{source} -x a/sql:80" for source in ("a/web2", "a/alt", "a/twin", "a/lone", OUT)]
+    both_agree(world, ["a/web1 -> a/sql:80", "a/web3 -> a/sql:80", *closed])
+
+
 def test_a_lenient_reader_takes_port_0(parsed: Callable[..., object]) -> None:
     """Stored objects may hold what is refused now."""
     text = "gnp a {ingress: [{action: Allow, protocol: TCP, destination: {ports: [0, '0:80']}}]}"
