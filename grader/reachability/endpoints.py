@@ -105,7 +105,7 @@ class Endpoints:
         asked, ref = ref, self.canonical(ref)
         endpoint = self.pods.get(ref) or self._others.get(ref)
         if endpoint is not None:
-            return _seen_at(endpoint, asked) if len(endpoint.addresses) > 1 and asked != ref else endpoint
+            return _seen_at(endpoint, asked) if asked != ref else endpoint
         if ref.startswith("ip:"):
             return Endpoint(ref, addresses=(ip_address(ref[3:]),))
         if ref.startswith("host:"):
@@ -167,7 +167,7 @@ class Endpoints:
                     self._by_label.setdefault((pod.namespace, *item), []).append(pod)
         wanted = service.selector.items()
         candidates = (self._by_label.get((service.namespace, *item), []) for item in wanted)
-        return tuple(pod for pod in min(candidates, key=len, default=[]) if wanted <= pod.labels.items())
+        return tuple(pod for pod in min(candidates, key=len) if wanted <= pod.labels.items())
 
     def target_port(
         self, service: Service, backend: Endpoint, port: int, protocol: str, *, by_node: bool = False

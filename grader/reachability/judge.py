@@ -40,7 +40,11 @@ def decide(book: Rulebook, direction: str, packet: Packet) -> Decision:
     if forwarded is not None and direction != EGRESS and not forwarded.allowed:
         return forwarded
     own = _at_endpoint(book, direction, packet)
-    return forwarded if forwarded is not None and own.allowed and not forwarded.allowed else own
+    if forwarded is None or not own.allowed:
+        return own
+    if not forwarded.allowed:
+        return forwarded
+    return replace(own, condition=" and ".join(filter(None, (forwarded.condition, own.condition))))
 
 
 def _at_endpoint(book: Rulebook, direction: str, packet: Packet) -> Decision:

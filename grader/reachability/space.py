@@ -247,8 +247,7 @@ def _groups(reaches: Sequence[Reach], nodes: Sequence[Mapping[str, str]]) -> Ite
     for key, found in places.items():
         alike.setdefault(tuple(found), []).append(key)
     for number, (key_places, keys) in enumerate(alike.items()):
-        world = next(i for i, place in enumerate(key_places) if place is not None)
-        one = reaches[world].classes[key_places[world] or 0]
+        one = next(reach.classes[place] for reach, place in zip(reaches, key_places, strict=True) if place is not None)
         first = keys[0]
         if isinstance(first, tuple):
             yield Group(number, first, (one.sample.ref,), one.kind, key_places)

@@ -42,7 +42,7 @@ def first_match(tiers: Iterable[Tier], direction: str, packet: Packet) -> Decisi
             if tier.end is not Effect.PASS:
                 return _settled(_isolated(direction, tier, refs, isolating, passed), under)
     reason = "every tier passes it on" if isolating or passed else "no policy selects it"
-    return _settled(Decision(direction, Action.ALLOW, isolating=isolating, reason=reason, passed=passed), under)
+    return Decision(direction, Action.ALLOW, isolating=isolating, reason=reason, passed=passed)
 
 
 def _by_rule(

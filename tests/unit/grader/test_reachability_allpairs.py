@@ -63,6 +63,7 @@ def rule(ingress: bool) -> st.SearchStrategy[Manifest]:
 @st.composite
 def calico_policy(draw: st.DrawFn) -> Manifest:
     forward = draw(pick(["", "", "applyOnForward", "doNotTrack", "preDNAT"]))
+    early = forward in ("doNotTrack", "preDNAT")
     types = ["Ingress"] if forward == "preDNAT" else draw(pick([["Ingress"], ["Egress"], ["Ingress", "Egress"]]))
     spec: Manifest = {"tier": draw(pick(["default", "t"])), "selector": draw(selector), "types": types}
     spec["order"] = draw(st.integers(1, 9))
@@ -71,7 +72,7 @@ def calico_policy(draw: st.DrawFn) -> Manifest:
     for direction in types:
         found = draw(st.lists(rule(direction == "Ingress"), max_size=2))
         # What is judged before connections are tracked sees no HTTP.
-        spec[direction.lower()] = [{k: v for k, v in each.items() if not (forward and k == "http")} for each in found]
+        spec[direction.lower()] = [{k: v for k, v in each.items() if not (early and k == "http")} for each in found]
     return {"apiVersion": V3, "kind": "GlobalNetworkPolicy", "metadata": {}, "spec": spec}
 
 
