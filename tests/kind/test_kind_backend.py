@@ -187,7 +187,8 @@ async def test_a_dirty_cluster_is_repaired_or_made_anew_and_never_handed_out(own
 
 
 START = """
-import asyncio
+import asyncio, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background would ignore it
 from content.model import Topology
 from labs import store
 from labs.base import Request
