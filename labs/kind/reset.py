@@ -68,7 +68,7 @@ class Cleaner:
         self._cluster = cluster
         self._home = home
 
-    async def remember(self, record: Record, begin: Begin | None = None) -> None:
+    async def remember(self, record: Record, begin: Begin) -> None:
         """Keep what a new cluster looks like; what is to begin does so once its objects are known.
 
         Raises:
@@ -84,7 +84,7 @@ class Cleaner:
         with store.explained("write", folder / BASELINE):
             store.write_atomically(folder / BASELINE, json.dumps(_packed(picture, silent)))
 
-    async def clean(self, record: Record, tell: Callable[[str], None], begin: Begin | None = None) -> None:
+    async def clean(self, record: Record, tell: Callable[[str], None], begin: Begin) -> None:
         """Return when the cluster is as it was, and proven to be; what is to begin does so once its objects are.
 
         Raises:
@@ -164,17 +164,15 @@ class Cleaner:
 
 
 @contextlib.asynccontextmanager
-async def _beside(begin: Begin | None) -> AsyncIterator[None]:
+async def _beside(begin: Begin) -> AsyncIterator[None]:
     """Have something begin beside a block, which does not end before it; the first error of both is raised."""
-    task = None if begin is None else asyncio.ensure_future(begin())
+    task = asyncio.ensure_future(begin())
     try:
         yield
-        if task is not None:
-            await task
+        await task
     finally:
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _answers(api: Api) -> None:
