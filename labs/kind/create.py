@@ -87,6 +87,7 @@ class Maker:
                     installer = Installer(api, self._engine, nodes[0].name)
                     await installer.apply(objects, plan, by_operator=calico.operator, images=images)
                 with phases.phase("waiting for Calico and the cluster"):
+                    await api.resources(again=True)
                     await health.wait(api, mirror, phases.tell, _READY_SECONDS)
         except* InfrastructureError as group_of_errors:
             raise group_of_errors.exceptions[0] from None

@@ -103,14 +103,13 @@ class Picture:
         return frozenset(key.name for key in self.objects if key.resource == "namespaces")
 
 
-async def take(api: Api) -> tuple[Picture, dict[str, Resource]]:
-    """The picture as it is now, and the kinds by the names that keys use.
+async def take(api: Api, served: Iterable[Resource]) -> tuple[Picture, dict[str, Resource]]:
+    """The picture of these kinds as it is now, and the kinds by the names that keys use.
 
     Raises:
         Refused: a kind cannot be listed: a picture with holes proves nothing.
         InfrastructureError: the API does not answer.
     """
-    served = await api.resources(again=True)
     aggregated = await _aggregated(api, served)
     kinds: dict[str, Resource] = {}
     for resource in served:

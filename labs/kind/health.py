@@ -25,13 +25,12 @@ _TELLING = frozenset(
 
 
 async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: float) -> None:
-    """Return when nodes, Calico, and all workloads of the cluster are ready.
+    """Return when nodes, Calico, and all workloads of the cluster are ready, by the kinds that are known to be served.
 
     Raises:
         InfrastructureError: they are not in time; the message says which, and why.
     """
-    known = await api.resources(again=True)
-    kinds = [found for found in known if str(found) in _TELLING]
+    kinds = [found for found in await api.resources() if str(found) in _TELLING]
     await mirror.follow(kinds)
     said = ""
 
@@ -50,7 +49,8 @@ async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: f
             remedy="an image may be missing and not be fetched: netdojo lab prepare brings it; or the machine has too "
             "little memory: netdojo doctor says",
         )
-    await api.resources(again=True)
+    if said:
+        await api.resources(again=True)  # what was waited for may serve more kinds
 
 
 def _late(mirror: Mirror, kinds: Iterable[Resource]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grader.errors import ClusterGoneError, InfrastructureError
 from labs import store
@@ -76,7 +76,8 @@ class Cleaner:
         """
         folder = self._pool.of(record.name)
         try:
-            picture, _kinds = await fingerprint.take(self._connect(folder / KUBECONFIG))
+            api = self._connect(folder / KUBECONFIG)
+            picture, _kinds = await fingerprint.take(api, await api.resources(again=True))
         except Refused as refused:
             raise InfrastructureError(f"a new cluster does not show all of its objects: {refused.message}") from refused
         async with _beside(begin):
@@ -90,17 +91,20 @@ class Cleaner:
         Raises:
             InfrastructureError: it is not, and does not become so; the message says what differs.
         """
-        # Looked at beside the rest, for most clusters are clean; where something had to be undone, after it once more.
-        looking = asyncio.ensure_future(emptiness.look(self._cluster(record)))
+        # Looked at beside the rest, and briefly, for most clusters are clean. Where that shows anything else, or
+        # something had to be undone, only everything proves it: all that was written before, and the matrix after it.
+        glancing = asyncio.ensure_future(_glance(self._cluster(record)))
         try:
-            silent, undone = await self._tidied(record, tell, prove=True)
-            async with _beside(begin):
-                now = await (emptiness.look(self._cluster(record)) if undone else looking)
+            async with self._objects(record, tell) as (api, mirror, silent, undone), _beside(begin):
+                await health.wait(api, mirror, tell, _READY_SECONDS)
+                if undone or await glancing != silent:
+                    now = await emptiness.look(self._cluster(record))
+                    if changed := now ^ silent:
+                        words = "; ".join(sorted(changed)[:_SAID])
+                        raise InfrastructureError(f"the empty matrix is not what it was: {words}")
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
-        if changed := now ^ silent:
-            raise InfrastructureError(f"the empty matrix is not what it was: {'; '.join(sorted(changed)[:_SAID])}")
+            glancing.cancel()
+            await asyncio.gather(glancing, return_exceptions=True)
 
     async def tidy(self, record: Record, tell: Callable[[str], None]) -> None:
         """Return when the cluster's objects are as they were; what follows from them may take a moment more.
@@ -108,10 +112,12 @@ class Cleaner:
         Raises:
             InfrastructureError: they are not, and do not become so.
         """
-        await self._tidied(record, tell, prove=False)
+        async with self._objects(record, tell):
+            pass
 
-    async def _tidied(self, record: Record, tell: Callable[[str], None], *, prove: bool) -> tuple[frozenset[str], bool]:
-        """What did not pass when it was new; whether anything had to be undone."""
+    @contextlib.asynccontextmanager
+    async def _objects(self, record: Record, tell: Callable[[str], None]) -> AsyncIterator[_Restored]:
+        """Its objects taken back to how they were; what refuses to be, inside the block too, is raised as an error."""
         nodes = await self._same_nodes(record)
         await hosts.remove(self._engine, hosts.Beside(record.name, self._home, "", nodes, record.families))
         then, silent = self._remembered(record)
@@ -119,13 +125,11 @@ class Cleaner:
         mirror = Mirror(api)
         try:
             undone = await self._restore(api, mirror, then, tell)
-            if prove:
-                await health.wait(api, mirror, tell, _READY_SECONDS)
+            yield _Restored(api, mirror, silent, undone)
         except Refused as refused:
             raise InfrastructureError(f"its API refuses to be cleaned: {refused.message}") from refused
         finally:
             mirror.close()
-        return silent, undone
 
     async def _same_nodes(self, record: Record) -> tuple[Container, ...]:
         nodes = {node.id: node for node in await self._engine.containers({KIND_CLUSTER: record.name})}
@@ -146,9 +150,8 @@ class Cleaner:
         Raises:
             InfrastructureError: something does after all rounds.
         """
-        await _answers(api)
         for turn in range(_ROUNDS):
-            now, kinds = await fingerprint.take(api)
+            now, kinds = await fingerprint.take(api, await _answers(api))
             found = fingerprint.differences(then, now)
             if not found:
                 return turn > 0
@@ -157,7 +160,7 @@ class Cleaner:
             if len(found) > _SAID:
                 tell(f"undoing {len(found) - _SAID} more")
             await _Repair(api, mirror, kinds, then, now).make(found)
-        now, _kinds = await fingerprint.take(api)
+        now, _kinds = await fingerprint.take(api, await _answers(api))
         if left := fingerprint.differences(then, now):
             raise InfrastructureError(f"it still differs: {'; '.join(str(each) for each in left[:_SAID])}")
         return True
@@ -175,8 +178,18 @@ async def _beside(begin: Begin) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _answers(api: Api) -> None:
-    """Give an API a moment to answer: a machine that was asleep, or is busy, is no reason to make a cluster anew.
+async def _glance(cluster: Looked) -> frozenset[str] | None:
+    """The empty matrix, seen briefly; None where that could not be."""
+    try:
+        return await emptiness.look(cluster, briefly=True)
+    except InfrastructureError:
+        return None
+
+
+async def _answers(api: Api) -> tuple[Resource, ...]:
+    """The kinds that it serves now.
+
+    It has a moment to answer: a machine that was asleep, or is busy, is no reason to make a cluster anew.
 
     Raises:
         ClusterGoneError: it does not.
@@ -184,13 +197,20 @@ async def _answers(api: Api) -> None:
     limit = asyncio.get_running_loop().time() + _AWAKE_SECONDS
     while True:
         try:
-            await api.resources(again=True)
+            return await api.resources(again=True)
         except ClusterGoneError:
             if asyncio.get_running_loop().time() > limit:
                 raise
             await asyncio.sleep(_AGAIN_SECONDS)  # what does not answer cannot be watched
-        else:
-            return
+
+
+class _Restored(NamedTuple):
+    """A cluster whose objects are as they were: its API, what follows it, what did not pass, whether one differed."""
+
+    api: Api
+    mirror: Mirror
+    silent: frozenset[str]
+    undone: bool
 
 
 class _Repair:

@@ -87,9 +87,9 @@ class KubeCluster:
 
     async def places(self) -> tuple[Manifest, ...]:
         """Nodes, pods and Services as the watches tell them: what a prober needs to find its way."""
-        await self._follow_all()
         kinds = {"Node", "Pod", "Service"}
         found = [each for each in deciding(await self._api.resources()) if not each.group and each.kind in kinds]
+        await self._mirror.follow(found)
         return tuple(item for resource in found for item in self._mirror.objects(resource).values())
 
     async def version(self) -> str:
@@ -114,6 +114,10 @@ class KubeCluster:
     async def prove_enforcement(self) -> None:
         """Show on every node that a policy stops a packet, lets another through, and that changes have arrived."""
         await self._catch_up(self._barrier.prove)
+
+    async def sample_enforcement(self) -> None:
+        """Show on every node that a policy stops a packet and lets another through, and that one change arrives."""
+        await self._barrier.sample()
 
     async def apply(self, objects: Iterable[Manifest]) -> None:
         """Apply, wait until workloads run and Services follow, and until every node enforces it."""

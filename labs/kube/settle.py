@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from labs.kube.standing import Stand
     from labs.kube.turns import State
 
+    Sights = Mapping[str, list[Sight]]
+    """What is looked at from each node."""
+
 _TURNER = "netdojo-turn"
 """The field manager of flips: they own the side's label, and what says it, and nothing else."""
 _LIMIT_SECONDS = 90
@@ -43,6 +46,8 @@ _UNSIGNALLED_SECONDS = 2.0
 _SILENCE_MILLISECONDS = 300
 _LOCK_SECONDS = 0.02
 _KUBERNETES_ORDER = 1000.0
+_SAMPLED = frozenset({Signal.POLICY, Signal.POD})
+_PROOFS = frozenset({"open", "closed"})
 
 
 class Barrier:
@@ -108,16 +113,20 @@ class Barrier:
                 passing.cancel()
                 await asyncio.gather(passing, return_exceptions=True)
 
+    async def sample(self) -> None:
+        """Show the same on each node by one change: no word on what else was written before, in a fifth of the time.
+
+        Raises:
+            NotEnforcedError: as above.
+            InfrastructureError: it cannot be shown within seconds.
+        """
+        async with self._alone():
+            stand = await self._canary.stand()
+            signals = await self._visible(_SAMPLED)
+            await self._flip(stand, signals, {node: _proof(server) for node, server in stand.nodes.items()})
+
     async def _prove(self, stand: Stand) -> None:
-        proof = {node: _proof(server) for node, server in stand.nodes.items()}
-        for node, what, said in (await self._look(proof, _PROOF_SECONDS))[:1]:
-            got = "got through" if what == "closed" else "did not get through"
-            raise NotEnforcedError(
-                f"the cluster does not enforce policy: on node {node} the canary's packet to its {what} port {got}"
-                + (f" ({said})" if said else ""),
-                remedy="the network plugin has to enforce NetworkPolicy (Calico does); see that its pods run: "
-                "kubectl get pods -A",
-            )
+        await self._seen({node: _proof(server) for node, server in stand.nodes.items()}, _PROOF_SECONDS)
 
     async def _visible(self, signals: frozenset[Signal]) -> frozenset[Signal]:
         """Those of these signals that this cluster gives and nobody hides; waits a moment for the others."""
@@ -164,17 +173,22 @@ class Barrier:
             await self._flip(stand, signals)
         await self._flip(stand, frozenset({Signal.POD}))
 
-    async def _flip(self, stand: Stand, signals: frozenset[Signal]) -> None:
-        """Turn these signals to their other sides, and see it on each node."""
+    async def _flip(self, stand: Stand, signals: frozenset[Signal], beside: Sights | None = None) -> None:
+        """Turn these signals to their other sides, and see it on each node, with what is looked at beside it."""
         ordered = sorted(signals, key=lambda each: (each is Signal.SERVICE, each))  # kube-proxy takes the longest
         states = dict(zip(ordered, await asyncio.gather(*(self._state(stand, each) for each in ordered)), strict=True))
         doubtful = {each: state[0] for each, state in states.items() if not self._turns.is_seen(each, state)}
         if doubtful:  # somebody turned, and may not have lived to see it arrive
             await self._turn(stand, doubtful)  # written anew: the canary's pods may have other addresses since
-            await self._see(stand, doubtful, {each: 1 - side for each, side in doubtful.items()})
+            shut = {each: 1 - side for each, side in doubtful.items()}
+            await self._seen(_sights(stand, doubtful, shut), _LIMIT_SECONDS)
         sides = {each: 1 - state[0] for each, state in states.items()}
         turned = await self._turn(stand, sides)
-        await self._see(stand, sides, {})
+        wanted = _sights(stand, sides, {})
+        if beside is None:
+            await self._seen(wanted, _LIMIT_SECONDS)
+        else:
+            await self._seen({node: wanted[node] + beside[node] for node in wanted}, _PROOF_SECONDS)
         self._turns.note({each: (side, turned[each]) for each, side in sides.items()})
 
     async def _state(self, stand: Stand, signal: Signal) -> State:
@@ -204,30 +218,33 @@ class Barrier:
         done = await asyncio.gather(*(one(signal, side) for signal, side in sides.items()))
         return dict(zip(sides, done, strict=True))
 
-    async def _see(self, stand: Stand, opened: Mapping[Signal, int], closed: Mapping[Signal, int]) -> None:
-        """Return when, on each node, these sides are open and those closed.
+    async def _seen(self, sights: Sights, seconds: int) -> None:
+        """Return when everything is as wanted on each node.
 
         Raises:
-            InfrastructureError: not within the limit.
+            NotEnforcedError: the proof's packets are not.
+            InfrastructureError: a signal's are not, within the limit.
         """
-        sights = {
-            node: [
-                Sight(f"{signal.name}{word}", _address(stand, server, signal, side), is_open=word == "+")
-                for word, sides in (("+", opened), ("-", closed))
-                for signal, side in sides.items()
-            ]
-            for node, server in stand.nodes.items()
-        }
-        for node, what, said in (await self._look(sights, _LIMIT_SECONDS))[:1]:
+        late = await self._look(sights, seconds)
+        for node, what, said in sorted(late, key=lambda each: each[1] not in _PROOFS)[:1]:
+            words = f" ({said})" if said else ""
+            if what in _PROOFS:
+                got = "got through" if what == "closed" else "did not get through"
+                raise NotEnforcedError(
+                    f"the cluster does not enforce policy: on node {node} the canary's packet to its {what} port {got}"
+                    + words,
+                    remedy="the network plugin has to enforce NetworkPolicy (Calico does); see that its pods run: "
+                    "kubectl get pods -A",
+                )
             state = "opened" if what.endswith("+") else "closed"
             raise InfrastructureError(
-                f"node {node} did not take up a change of kind {Signal[what[:-1]]} within {_LIMIT_SECONDS} s: "
-                f"the canary's port was not {state} ({said})",
+                f"node {node} did not take up a change of kind {Signal[what[:-1]]} within {seconds} s: "
+                f"the canary's port was not {state}{words}",
                 remedy="its network plugin may not run: kubectl get pods -A -o wide; or a policy for the pods of all "
                 f"namespaces stands before others and hides {NAMESPACE} from view",
             )
 
-    async def _look(self, sights: Mapping[str, list[Sight]], seconds: int) -> list[tuple[str, str, str]]:
+    async def _look(self, sights: Sights, seconds: int) -> list[tuple[str, str, str]]:
         """What is not as wanted after the limit: node, sight, and what was seen."""
         watched = (
             lookout.watch(self._api, canary.name("client", node), wanted, seconds) for node, wanted in sights.items()
@@ -239,6 +256,18 @@ class Barrier:
         resource = resource_of(item, await self._api.resources())
         metadata = item["metadata"]
         return await self._api.get(resource, metadata.get("namespace", ""), metadata["name"]) if resource else None
+
+
+def _sights(stand: Stand, opened: Mapping[Signal, int], closed: Mapping[Signal, int]) -> Sights:
+    """These sides open and those closed, on each node."""
+    return {
+        node: [
+            Sight(f"{signal.name}{word}", _address(stand, server, signal, side), is_open=word == "+")
+            for word, sides in (("+", opened), ("-", closed))
+            for signal, side in sides.items()
+        ]
+        for node, server in stand.nodes.items()
+    }
 
 
 def _proof(server: str) -> list[Sight]:

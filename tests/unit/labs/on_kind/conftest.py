@@ -381,6 +381,9 @@ class FakePort:
     async def prove_enforcement(self) -> None:
         await self._world.at("remember")
 
+    async def sample_enforcement(self) -> None:
+        await self._world.at("glance")
+
     async def places(self) -> list[Manifest]:
         return [item for (kind, _, _), item in self.parts.api.objects.items() if kind.kind in {"Node", "Pod"}]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from grader.errors import InfrastructureError
 from labs.kube.api import Refused
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ async def test_a_labs_workloads_start_while_the_matrix_is_looked_at_and_its_poli
 ) -> None:
     if not new:
         await free(world)
-    looking = world.stop_at("remember")
+    step = "remember" if new else "glance"
+    looking = world.stop_at(step)
     objects = (
         thing("v1", "Namespace", "bank"),
         thing("v1", "Pod", "web", "bank", status={"conditions": [{"type": "Ready", "status": "True"}]}),
@@ -231,9 +233,33 @@ async def test_a_labs_workloads_start_while_the_matrix_is_looked_at_and_its_poli
         if any(name == "web" for _, _, name in api.objects):
             break
     assert [name for _, home, name in api.objects if home == "bank"] == ["web"]
-    world.pause["remember"].set()
+    world.pause[step].set()
     await asyncio.wait_for(starting, 5)
     assert [name for _, home, name in api.objects if home == "bank"] == ["web", "deny"]
+
+
+async def test_a_clean_cluster_is_only_glanced_at(world: Any) -> None:
+    await free(world)
+    world.fails["remember"] = AssertionError("everything was proven")
+    await world.backend().start(world.request("next"), world.lab("next"), str)
+
+
+@pytest.mark.parametrize("why", ["it was dirty", "the glance failed", "the glance shows another matrix"])
+async def test_all_is_proven_where_a_glance_does_not_tell(world: Any, why: str) -> None:
+    api = await free(world)
+    proven = world.stop_at("remember")
+    if why == "it was dirty":
+        policy(api)
+    elif why == "the glance failed":
+        world.fails["glance"] = InfrastructureError("a change did not arrive within 15 s")
+    else:
+        world.closed.add("service:kube-system/kube-dns")
+    starting = asyncio.ensure_future(world.backend().start(world.request("next"), world.lab("next"), str))
+    await asyncio.wait_for(proven.wait(), 5)
+    world.closed.clear()
+    world.pause["remember"].set()
+    await asyncio.wait_for(starting, 5)
+    assert list(world.apis.values()) == [api]
 
 
 async def test_what_a_lab_began_goes_with_a_cluster_that_is_not_as_it_was(world: Any) -> None:

@@ -147,6 +147,31 @@ async def test_proof_that_a_policy_stops_packets(api: Any, barrier: Barrier) -> 
         await barrier.prove()
 
 
+async def test_a_sample_proves_the_same_by_one_change(api: Any, barrier: Barrier) -> None:
+    await barrier.prove()
+    api.applied.clear()
+    looks = api.looks
+    await barrier.sample()
+    pods = [f"pods/{name('server', node)}" for node in ("node-a", "node-b")]
+    assert sorted(api.applied) == ["networkpolicies.networking.k8s.io/turn", *sorted(pods)]
+    assert api.looks - looks == 2
+    api.lax = True
+    with pytest.raises(NotEnforcedError, match="closed port got through"):
+        await barrier.sample()
+
+
+@pytest.mark.parametrize("signal", [Signal.POLICY, Signal.POD])
+async def test_a_sample_that_does_not_arrive_is_said_soon_and_seen_by_the_next(
+    api: Any, barrier: Barrier, signal: Signal
+) -> None:
+    await barrier.prove()
+    api.lag.add(signal)
+    with pytest.raises(InfrastructureError, match=rf"did not take up a change of kind {signal.value} within 15 s"):
+        await barrier.sample()
+    api.lag.clear()
+    await barrier.sample()
+
+
 async def test_who_cannot_look_has_not_seen(api: Any, barrier: Barrier) -> None:
     api.blind = True
     with pytest.raises(InfrastructureError, match="cannot look whether policies are enforced: sh: not found") as error:
