@@ -428,7 +428,7 @@ def kube_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
     from labs import kubectl
     from labs.sandbox.api.kubeconfig import write_kubeconfig
     from labs.sandbox.api.server import Api
-    from labs.sandbox.controllers import Controllers, Topology
+    from labs.sandbox.controllers.manager import Controllers, Topology
     from labs.sandbox.store import Store
 
     found = kubectl.find()

@@ -3,7 +3,8 @@
 Map:
 
 - `api`          what is asked of an API (a protocol), and its refusals
-- `client`       the API over the `kubernetes` client; `channels` runs commands over its WebSocket
+- `access`       how a kubeconfig leads to an API: address, TLS, credentials
+- `client`       the API over HTTP; `channels` runs commands over its WebSocket
 - `resources`    discovery: which kinds are served, and which decide traffic
 - `snapshot`     all objects that decide traffic, by list calls
 - `mirror`       the same followed by watches: versions, and waiting for conditions
@@ -13,9 +14,10 @@ Map:
 - `canary`       objects by which a dataplane shows how far it has come; `standing` keeps its pods on the nodes
 - `signals`      which of the canary's signals tell of which kinds
 - `lookout`      looks from a canary's client at what is open
-- `settle`       the barrier: returns when every node enforces what was written
+- `settle`       the barrier: returns when every node enforces what was written; `turns` keeps what it has seen
 - `cluster`      `grader.ports.Cluster` out of these
 - `probing/`     probes from inside the nodes
 
-Nothing here knows where the cluster comes from. `kubernetes` is imported by `client` and `channels` alone.
+Nothing here knows where the cluster comes from. `kubernetes` is imported by `access` alone,
+and by it only where a kubeconfig says more than kind's do.
 """

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
-from kubernetes.stream.ws_client import V4_CHANNEL_PROTOCOL, V5_CHANNEL_PROTOCOL, websocket_proxycare
 from websocket import (
     ABNF,
     WebSocket,
@@ -27,8 +25,12 @@ from labs.kube.api import Output, Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from labs.kube.access import Access
+
 _STDIN, _STDOUT, _STDERR, _STATUS, _CLOSE = 0, 1, 2, 3, 255
 """Channels, by the first byte of each frame (k8s.io/streaming, v4 and v5)."""
+_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+"""As they are offered: the first can tell the other side that there is no more input."""
 _OPEN_SECONDS = 20.0
 _CHUNK = 16384
 _LIMIT = 4 << 20
@@ -38,20 +40,13 @@ _LIMIT = 4 << 20
 class Session:
     """One command; `run` blocks until it ends, `close` from another thread ends `run`."""
 
-    def __init__(
-        self,
-        configuration: Any,  # noqa: ANN401 - the client's own, which has no type
-        url: str,
-        headers: Mapping[str, str],
-        stdin: bytes,
-        seconds: float,
-    ) -> None:
-        self._configuration = configuration
-        self._url = url.replace("http", "ws", 1)
-        self._headers = [f"{key}: {value}" for key, value in headers.items()]
+    def __init__(self, access: Access, path: str, stdin: bytes, seconds: float) -> None:
+        self._proxied: Mapping[str, Any] = access.proxied
+        self._url = (access.server + path).replace("http", "ws", 1)
+        self._headers = [f"{key}: {value}" for key, value in access.headers().items()]
         self._stdin = stdin
         self._seconds = seconds
-        self._socket = WebSocket(sslopt=_tls(configuration), skip_utf8_validation=True)
+        self._socket = WebSocket(sslopt=dict(access.tls), skip_utf8_validation=True)
 
     def run(self) -> Output:
         """Open, feed, collect, and return.
@@ -84,16 +79,13 @@ class Session:
             self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def _open(self) -> None:
-        offered = [V5_CHANNEL_PROTOCOL, V4_CHANNEL_PROTOCOL]
-        options: dict[str, Any] = {"header": self._headers, "subprotocols": offered, "timeout": _OPEN_SECONDS}
-        if self._configuration.proxy or self._configuration.proxy_headers:
-            options = websocket_proxycare(options, self._configuration, self._url, {})
-        self._socket.connect(self._url, **options)  # type: ignore[no-untyped-call]
+        options = {"header": self._headers, "subprotocols": list(_PROTOCOLS), "timeout": _OPEN_SECONDS}
+        self._socket.connect(self._url, **options, **self._proxied)  # type: ignore[no-untyped-call]
 
     def _feed(self) -> None:
         for start in range(0, len(self._stdin), _CHUNK):
             self._socket.send_binary(bytes([_STDIN]) + self._stdin[start : start + _CHUNK])
-        if self._stdin and self._socket.subprotocol == V5_CHANNEL_PROTOCOL:
+        if self._stdin and self._socket.subprotocol == _PROTOCOLS[0]:
             self._socket.send_binary(bytes([_CLOSE, _STDIN]))
 
     def _collect(self, deadline: float) -> Output:
@@ -116,16 +108,6 @@ class Session:
         for channel in cut:
             kept[channel] += b"\n[more was dropped]\n"
         return Output(_code(bytes(kept[_STATUS])), bytes(kept[_STDOUT]), bytes(kept[_STDERR]))
-
-
-def _tls(configuration: Any) -> dict[str, Any]:  # noqa: ANN401 - the client's own, which has no type
-    if not configuration.verify_ssl:
-        options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
-    else:
-        options = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": configuration.ssl_ca_cert}
-    named = {"certfile": "cert_file", "keyfile": "key_file", "server_hostname": "tls_server_name"}
-    found = {option: getattr(configuration, name, None) for option, name in named.items()}
-    return {key: value for key, value in (options | found).items() if value is not None}
 
 
 def _code(text: bytes) -> int:

@@ -1,7 +1,7 @@
-"""The API over the `kubernetes` client: its kubeconfig, TLS and credentials, with plain JSON in both directions.
+"""The API over HTTP, with plain JSON in both directions.
 
-The client's models are not used: a snapshot has to be what the API says, unknown fields included. Requests block, so
-each runs in a thread of a pool of this connection's own.
+The `kubernetes` client's models are not used: a snapshot has to be what the API says, unknown fields included. Requests
+block, so each runs in a thread of a pool of this connection's own.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import urllib3
-from kubernetes.client import ApiClient
-from kubernetes.config import ConfigException, new_client_from_config
 
 from grader.errors import ClusterGoneError, InfrastructureError
-from labs.kube import channels
+from labs.kube import access, channels
 from labs.kube.api import MANAGER, Change, Listing, Output, Refused, Resource
 from labs.kube.resources import read_discovery
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grader.ports import Manifest
+    from labs.kube.access import Access
 
 _PAGE = 500
 """Objects a page of a list: what kubectl asks for."""
@@ -38,8 +37,6 @@ _WATCH_SECONDS = 300
 _PATIENCE_SECONDS = 20.0
 """How long an API that says "later" (429, 503) is asked again."""
 _THREADS = 16
-_CONNECTIONS = 64
-"""Kept open: those of the threads, and one for each kind that is watched."""
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 _LATER = frozenset({429, 503, 504})
 _TYPED = "failed to create typed patch object"
@@ -57,32 +54,21 @@ def connect(kubeconfig: Path, context: str = "") -> KubernetesApi:
     Raises:
         InfrastructureError: the file cannot be used.
     """
-    try:
-        client = new_client_from_config(str(kubeconfig), context or None, persist_config=False)
-    except (ConfigException, OSError, ValueError, TypeError, AttributeError) as error:
-        raise InfrastructureError(
-            f"the kubeconfig {kubeconfig} cannot be used{f' with context {context}' if context else ''}: {error}",
-            remedy="kubectl config get-contexts shows what the file has",
-        ) from error
-    return KubernetesApi(client)
+    return KubernetesApi(access.read(kubeconfig, context))
 
 
 class KubernetesApi:
-    """`labs.kube.api.Api` over the `kubernetes` client."""
+    """`labs.kube.api.Api` by a way to an API."""
 
-    def __init__(self, client: ApiClient) -> None:
-        configuration = client.configuration
-        configuration.connection_pool_maxsize = _CONNECTIONS
-        configuration.retries = False
-        self._configuration = configuration
-        self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
+    def __init__(self, way: Access) -> None:
+        self._access = way
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="kubernetes-api")
         self._resources: tuple[Resource, ...] | None = None
 
     @property
     def server(self) -> str:
         """The server's URL: two connections to the same are to the same cluster."""
-        return str(self._configuration.host)
+        return self._access.server
 
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
         """The kinds that are served."""
@@ -164,7 +150,7 @@ class KubernetesApi:
         query += [("stdin", "true")] if stdin else []
         query += [("container", container)] if container else []
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}/exec?{urlencode(query)}"
-        session = channels.Session(self._configuration, self.server + path, self._headers(), stdin, seconds)
+        session = channels.Session(self._access, path, stdin, seconds)
         try:
             with _transport(self.server):
                 return await self._run(session.run)
@@ -209,11 +195,11 @@ class KubernetesApi:
     def _send(
         self, method: str, path: str, body: Manifest | None, headers: Mapping[str, str], seconds: float
     ) -> urllib3.BaseHTTPResponse:
-        given = self._headers() | {"Accept": "application/json"} | dict(headers)
+        given = self._access.headers() | {"Accept": "application/json"} | dict(headers)
         if body is not None:
             given.setdefault("Content-Type", "application/json")
         with _transport(self.server):
-            answer = self._pool.request(
+            answer = self._access.pool.request(
                 method,
                 self.server + path,
                 body=None if body is None else json.dumps(body).encode(),
@@ -241,9 +227,6 @@ class KubernetesApi:
                 remedy="something else may listen there, or stand between: see the kubeconfig's server",
             )
         return found
-
-    def _headers(self) -> dict[str, str]:
-        return {item["key"]: item["value"] for item in self._configuration.auth_settings().values()}
 
     def _meaning(self, refused: Refused) -> Exception:
         """A refusal that says something of the cluster, and nothing of what was asked, is no answer."""

@@ -14,7 +14,7 @@ from labs.sandbox.api.apply import apply_object, delete_object
 from labs.sandbox.api.kubeconfig import write_kubeconfig
 from labs.sandbox.api.server import Api
 from labs.sandbox.api.status import ApiError
-from labs.sandbox.controllers import Controllers, Topology
+from labs.sandbox.controllers.manager import Controllers, Topology
 from labs.sandbox.store import Store
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
     from labs.sandbox.api.requests import Target
     from labs.sandbox.api.resources import Written
-    from labs.sandbox.controllers import Controllers
+    from labs.sandbox.controllers.manager import Controllers
     from labs.sandbox.runtime import Runtime
     from labs.sandbox.store import Store
 

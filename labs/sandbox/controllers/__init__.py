@@ -16,7 +16,3 @@
 
 Source of the behaviour: k8s.io/kubernetes `pkg/controller`.
 """
-
-from labs.sandbox.controllers.manager import Controllers, Topology
-
-__all__ = ["Controllers", "Topology"]

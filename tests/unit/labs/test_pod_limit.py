@@ -7,7 +7,7 @@ import pytest
 from labs.sandbox.api import resources
 from labs.sandbox.api.apply import apply_object
 from labs.sandbox.api.status import ApiError
-from labs.sandbox.controllers import Controllers, Topology
+from labs.sandbox.controllers.manager import Controllers, Topology
 from labs.sandbox.dataplane.model import ModelRuntime
 from labs.sandbox.store import Store
 

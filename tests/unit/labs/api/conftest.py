@@ -11,7 +11,7 @@ import yaml
 from labs.sandbox.api import kinds
 from labs.sandbox.api.apply import apply_object, delete_object
 from labs.sandbox.api.resources import Resources, kind_of
-from labs.sandbox.controllers import Controllers, Topology
+from labs.sandbox.controllers.manager import Controllers, Topology
 from labs.sandbox.store import Store
 
 if TYPE_CHECKING:
