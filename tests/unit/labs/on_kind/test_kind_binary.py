@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import InfrastructureError, NotCapableError
+from labs.kind import binary
 from labs.kind.binary import Ended, KindProgram, end_left, explain
 from labs.locks import is_held
 
@@ -65,7 +66,10 @@ async def test_a_program_that_is_not_there() -> None:
     assert "kind.sigs.k8s.io" in caught.value.remedy
 
 
-async def test_cancelled_it_ends_with_all_that_it_started(kind: KindProgram, tmp_path: Path) -> None:
+async def test_cancelled_it_ends_with_all_that_it_started(
+    kind: KindProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binary, "_END_SECONDS", 0.5)  # its child hears no interrupt
     lines: list[str] = []
     lock, mark = tmp_path / "kind.lock", tmp_path / "mark"
     task = asyncio.create_task(kind.run(("create", str(mark)), lines.append, "kind: Cluster\n", lock))
