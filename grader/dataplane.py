@@ -74,6 +74,10 @@ class DataplaneFacts:
         return any(not node.agent_ready or not (node.kube_proxy or node.frontends) for node in self.nodes)
 
 
+EBPF_DEVICE = "bpfin.cali"
+"""A network device that Calico has on a node while it runs eBPF."""
+
+
 @runtime_checkable
 class ShowsDataplane(Protocol):
     """What a `grader.ports.Cluster` has beside when its capabilities have "ebpf"."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from grader.dataplane import EBPF_DEVICE
 from grader.report import Requirement
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 PROGRAMS = "cali_tc_"
 FRONTENDS = re.compile(r"cali_v[46]_nat_fe\d*")
-DEVICE = "bpfin.cali"
 SAID = {"ebpf": "eBPF", "iptables": "iptables", "nftables": "nftables"}
 
 
@@ -77,8 +77,8 @@ def _not_ebpf(node: NodeFacts) -> Iterator[str]:
         yield f"no eBPF program of Calico's on {node.interface or 'its interface'}{others}"
     if not any(FRONTENDS.fullmatch(name) for name in node.maps):
         yield "no eBPF map of Services"
-    if DEVICE not in node.devices:
-        yield f"no device {DEVICE}"
+    if EBPF_DEVICE not in node.devices:
+        yield f"no device {EBPF_DEVICE}"
 
 
 def _not_iptables(node: NodeFacts) -> Iterator[str]:

@@ -8,7 +8,7 @@ from labs.kind import dataplane
 from labs.kube.cluster import KubeCluster
 
 if TYPE_CHECKING:
-    from grader.dataplane import DataplaneFacts
+    from grader.dataplane import DataplaneFacts, NodeFacts
     from labs.kube.probing.runner import Runner
 
 
@@ -28,3 +28,8 @@ class KindCluster(KubeCluster):
     async def dataplane(self) -> DataplaneFacts:
         """What carries traffic on each node; a switch that is under way is waited for."""
         return await dataplane.look(self, self._runner)
+
+    async def glance(self) -> tuple[NodeFacts, ...]:
+        """What the nodes themselves show of it at this moment."""
+        nodes = [str(item["metadata"]["name"]) for item in await self.places() if item["kind"] == "Node"]
+        return await dataplane.glance(sorted(nodes), self._runner)

@@ -13,10 +13,11 @@ from labs.kind.calico.install import Installer
 from labs.kind.config import document
 from labs.kind.engine import CLUSTER, HOME, KIND_CLUSTER
 from labs.kind.state import KIND_LOCK, KUBECONFIG
+from labs.kube.api import Refused, Resource
 from labs.kube.mirror import Mirror
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from grader.ports import Manifest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from labs.kube.api import Api
 
 
+_NODES = Resource("", "v1", "nodes", "Node", namespaced=False, verbs=frozenset({"list"}))
 _READY_SECONDS = 300.0
 _LATE_SECONDS, _REST_SECONDS, _AGAIN_SECONDS = 5.0, 2.0, 0.2
 """How long containers may take to appear that a killed kind had asked for, and to come to rest then."""
@@ -98,6 +100,23 @@ class Maker:
         """The containers of a cluster's nodes, the control plane first, then by name."""
         found = await self._engine.containers({KIND_CLUSTER: name})
         return tuple(sorted(found, key=lambda node: (not node.name.endswith("control-plane"), node.name)))
+
+    async def images(self, name: str) -> Mapping[str, frozenset[str]]:
+        """The images that each node of a running cluster says to have: its largest fifty, as of some minutes ago.
+
+        Where the API does not tell, there are none: whoever needs one looks, and finds out why.
+        """
+        api = self._connect(self._pool.of(name) / KUBECONFIG)
+        try:
+            items = (await api.list(_NODES)).items
+        except (InfrastructureError, Refused):
+            return {}
+        return {
+            str(item["metadata"]["name"]): frozenset(
+                name for image in (item.get("status") or {}).get("images") or () for name in image.get("names") or ()
+            )
+            for item in items
+        }
 
     async def remove(self, name: str) -> None:
         """Remove a cluster with its outside hosts, whatever there is of it; nothing there is fine.

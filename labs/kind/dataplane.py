@@ -8,6 +8,7 @@ those of every cluster. The NAT table is read by Calico's own tool, which knows 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
 from grader.dataplane import DataplaneFacts, Frontend, NodeFacts
@@ -58,6 +59,15 @@ async def look(cluster: Executes, runner: Runner, seconds: float = STEADY_SECOND
         if steady(facts) or asyncio.get_running_loop().time() > limit:
             return facts
         await asyncio.sleep(_AGAIN_SECONDS)  # a kernel's filters and an agent's readiness cannot be watched together
+
+
+async def glance(nodes: Iterable[str], runner: Runner) -> tuple[NodeFacts, ...]:
+    """What these nodes themselves show at this moment: nothing is waited for, and no agent is asked.
+
+    Raises:
+        InfrastructureError: a node could not be looked at.
+    """
+    return tuple(await asyncio.gather(*(_own(runner, node) for node in nodes)))
 
 
 async def require_programs(cluster: Executes) -> None:
@@ -149,25 +159,33 @@ def _ref(pod: Manifest | None) -> str:
 async def _node(
     cluster: Executes, runner: Runner, node: str, agent: Manifest | None, proxy: Manifest | None
 ) -> NodeFacts:
-    done = await runner.run(node, ("sh", "-s"), readings.SCRIPT, _RUN_SECONDS)
-    text = readings.sections(done.stdout.decode(errors="replace"), node)
-    device = text["interface"].strip()
-    frontends, programs = await _from_agent(cluster, agent, device) if _is_ready(agent) else ((), ())
-    chains = text["chains"].split()
-    return NodeFacts(
-        node,
-        device,
-        programs=tuple(dict.fromkeys((*readings.attached(text["filters"], node), *programs))),
-        maps=tuple(text["maps"].split()),
-        devices=tuple(name for name in text["devices"].split() if name.endswith(".cali")),
+    own = await _own(runner, node)
+    frontends, programs = await _from_agent(cluster, agent, own.interface) if _is_ready(agent) else ((), ())
+    return dataclasses.replace(
+        own,
+        programs=tuple(dict.fromkeys((*own.programs, *programs))),
         frontends=frontends,
-        chains=sum(name.startswith(":cali-") for name in chains),
-        nftables=readings.tables(text["tables"]),
-        service_chains=sum(name.startswith(":KUBE-SVC-") for name in chains),
         kube_proxy=_ref(proxy),
         kube_proxy_ready=_is_ready(proxy),
         agent=_ref(agent),
         agent_ready=_is_ready(agent),
+    )
+
+
+async def _own(runner: Runner, node: str) -> NodeFacts:
+    """What a node's own shell tells."""
+    done = await runner.run(node, ("sh", "-s"), readings.SCRIPT, _RUN_SECONDS)
+    text = readings.sections(done.stdout.decode(errors="replace"), node)
+    chains = text["chains"].split()
+    return NodeFacts(
+        node,
+        text["interface"].strip(),
+        programs=readings.attached(text["filters"], node),
+        maps=tuple(text["maps"].split()),
+        devices=tuple(name for name in text["devices"].split() if name.endswith(".cali")),
+        chains=sum(name.startswith(":cali-") for name in chains),
+        nftables=readings.tables(text["tables"]),
+        service_chains=sum(name.startswith(":KUBE-SVC-") for name in chains),
         complaint=readings.complaint(text["log"], text["now"].strip()),
     )
 

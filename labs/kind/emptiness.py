@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from grader.dataplane import ShowsDataplane
+from grader.dataplane import EBPF_DEVICE
 from grader.ports import Outcome, Probe
 from labs.kube import canary
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from grader.dataplane import NodeFacts
+    from grader.dataplane import DataplaneFacts, NodeFacts
     from grader.ports import Capabilities, Manifest, Observation
 
 _DNS_NAMESPACE, _DNS_LABEL, _DNS_SERVICE = "kube-system", ("k8s-app", "kube-dns"), "service:kube-system/kube-dns"
@@ -47,6 +47,14 @@ class Looked(Protocol):
         """Nodes and pods, netdojo's own too."""
         ...
 
+    async def dataplane(self) -> DataplaneFacts:
+        """What carries traffic on each node; a switch that is under way is waited for."""
+        ...
+
+    async def glance(self) -> tuple[NodeFacts, ...]:
+        """What the nodes themselves show of that at this moment."""
+        ...
+
     async def look(self, probes: Sequence[Probe]) -> tuple[Observation, ...]:
         """Make probes and wait for nothing."""
         ...
@@ -67,7 +75,7 @@ async def look(cluster: Looked, *, briefly: bool = False) -> frozenset[str]:
     Raises:
         InfrastructureError: it cannot be looked at, or policies are not enforced.
     """
-    carrying = asyncio.ensure_future(_dataplanes(cluster))
+    carrying = asyncio.ensure_future(_dataplanes(cluster, briefly=briefly))
     try:
         await (cluster.sample_enforcement() if briefly else cluster.prove_enforcement())
         silent = await _silent(cluster)
@@ -86,16 +94,15 @@ async def _silent(cluster: Looked) -> frozenset[str]:
     return frozenset(names[each.probe] for each in seen if each.outcome is not Outcome.OPEN)
 
 
-async def _dataplanes(cluster: Looked) -> frozenset[str]:
+async def _dataplanes(cluster: Looked, *, briefly: bool) -> frozenset[str]:
     """What carries the traffic of each node, by what its kernel holds."""
-    if not isinstance(cluster, ShowsDataplane):
-        return frozenset()
-    facts = await cluster.dataplane()
-    return frozenset(f"node {node.node} runs {_carrier(node)}" for node in facts.nodes)
+    nodes = await cluster.glance() if briefly else (await cluster.dataplane()).nodes
+    return frozenset(f"node {node.node} runs {_carrier(node)}" for node in nodes)
 
 
 def _carrier(node: NodeFacts) -> str:
-    if any(name.startswith("cali_") for name in node.programs):
+    # Newer releases attach their programs where a node's own `tc` does not show them.
+    if EBPF_DEVICE in node.devices or any(name.startswith("cali_") for name in node.programs):
         return "eBPF programs"
     return "iptables" if node.chains else "nftables" if node.nftables else "no dataplane of Calico's"
 

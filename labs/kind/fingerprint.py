@@ -17,7 +17,7 @@ from labs.kube.api import Refused
 from labs.kube.canary import NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from grader.ports import Manifest
     from labs.kube.api import Api, Resource
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _RESTLESS_KINDS = frozenset(
     {
         *("Event", "Lease", "ControllerRevision", "ComponentStatus", "CSINode", "CertificateSigningRequest"),
-        *("IPAddress", "VolumeAttachment", "ResourceSlice", "StorageVersion", "LeaseCandidate", "TigeraStatus"),
+        *("IPAddress", "VolumeAttachment", "ResourceSlice", "StorageVersion", "LeaseCandidate"),
         *("IPAMBlock", "IPAMHandle", "BlockAffinity", "IPAMConfig", "IPAMConfiguration", "CalicoNodeStatus"),
         *("NodeMetrics", "PodMetrics"),
     }
@@ -44,6 +44,8 @@ _EXPIRING_KEYS = "jws-kubeconfig-"
 """Keys of kubeadm's cluster-info, which go when its first token expires after a day."""
 _EXPIRING_SECRET = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type of secrets
 _EXPIRING_NAME = "kubeadm-certs"
+_STATUS = "TigeraStatus"
+"""Says how Calico's parts are, and nothing else."""
 _OF_PODS = frozenset({"controller-revision-hash", "pod-template-generation", "apps.kubernetes.io/pod-index"})
 
 
@@ -89,14 +91,16 @@ class Picture:
     Attributes:
         objects: as they would be written back.
         pods: the labels of each owner's pods; a node's static pods differ from one another.
-        live: the objects as the API has them; empty in a picture that was read from a file.
-        each_pod: every pod by namespace and name; likewise.
+        live: everything that was listed, as the API has it; empty in a picture that was read from a file.
     """
 
     objects: Mapping[Key, Manifest]
     pods: Mapping[Owner, tuple[Mapping[str, str], ...]]
     live: Mapping[Key, Manifest] = field(default_factory=dict)
-    each_pod: Mapping[tuple[str, str], Manifest] = field(default_factory=dict)
+
+    def each_pod(self) -> Iterator[tuple[Key, Manifest]]:
+        """Every pod as the API has it."""
+        return ((key, item) for key, item in self.live.items() if key.resource == "pods")
 
     def namespaces(self) -> frozenset[str]:
         """The namespaces that there are."""
@@ -126,10 +130,9 @@ async def take(api: Api, served: Iterable[Resource]) -> tuple[Picture, dict[str,
         for name, found in zip(kinds, listed, strict=True)
         for item in found
     }
-    pods = {(key.namespace, key.name): item for key, item in items.items() if key.resource == "pods"}
-    live = {key: item for key, item in items.items() if key.resource != "pods" and _counts(item)}
-    pictured = {key: plain(item) for key, item in live.items()}
-    return Picture(pictured, _by_owner(pods.values()), live, pods), kinds
+    pods = (item for key, item in items.items() if key.resource == "pods")
+    pictured = {key: plain(item) for key, item in items.items() if key.resource != "pods" and _counts(item)}
+    return Picture(pictured, _by_owner(pods), items), kinds
 
 
 def _by_owner(pods: Iterable[Manifest]) -> dict[Owner, tuple[dict[str, str], ...]]:
@@ -163,7 +166,7 @@ async def _listed(api: Api, resource: Resource) -> tuple[Manifest, ...]:
 
 def _counts(item: Mapping[str, Any]) -> bool:
     metadata = item["metadata"]
-    if metadata.get("ownerReferences") or metadata.get("namespace") == NAMESPACE:
+    if metadata.get("ownerReferences") or metadata.get("namespace") == NAMESPACE or item.get("kind") == _STATUS:
         return False
     if item.get("type") == _EXPIRING_SECRET or metadata["name"] == _EXPIRING_NAME:
         return False
@@ -219,9 +222,9 @@ def differences(then: Picture, now: Picture) -> tuple[Difference, ...]:
     found += [Difference(key, What.MISSING) for key in then.objects if key not in now.objects]
     found += [Difference(key, What.CHANGED) for key, item in then.objects.items() if now.objects.get(key, item) != item]
     found += [
-        Difference(Key("pods", *where), What.EXTRA)
-        for where, pod in now.each_pod.items()
-        if where[0] not in added and where[0] != NAMESPACE and _is_stray(pod, then)
+        Difference(key, What.EXTRA)
+        for key, pod in now.each_pod()
+        if key.namespace not in added and key.namespace != NAMESPACE and _is_stray(pod, then)
     ]
     return tuple(sorted(found, key=lambda each: each.key))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from grader.ports import Manifest
-    from labs.kube.api import Api, Resource
+    from labs.kube.api import Api
     from labs.kube.mirror import Mirror
 
 _TELLING = frozenset(
@@ -34,18 +34,20 @@ async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: f
     await mirror.follow(kinds)
     said = ""
 
+    def lateness_now() -> list[str]:
+        return late((str(resource), item) for resource in kinds for item in mirror.objects(resource).values())
+
     def done() -> bool | None:
         nonlocal said
-        late = _late(mirror, kinds)
-        if late and late[0] != said:
-            said = late[0]
-            tell(f"waiting for {said}" + (f" and {len(late) - 1} more" if len(late) > 1 else ""))
-        return not late or None
+        found = lateness_now()
+        if found and found[0] != said:
+            said = found[0]
+            tell(f"waiting for {said}" + (f" and {len(found) - 1} more" if len(found) > 1 else ""))
+        return not found or None
 
     if await mirror.until(done, seconds) is None:
-        late = _late(mirror, kinds)
         raise InfrastructureError(
-            f"the cluster is not ready after {seconds:.0f} s: {'; '.join(late)}",
+            f"the cluster is not ready after {seconds:.0f} s: {'; '.join(lateness_now())}",
             remedy="an image may be missing and not be fetched: netdojo lab prepare brings it; or the machine has too "
             "little memory: netdojo doctor says",
         )
@@ -53,10 +55,9 @@ async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: f
         await api.resources(again=True)  # what was waited for may serve more kinds
 
 
-def _late(mirror: Mirror, kinds: Iterable[Resource]) -> list[str]:
-    """What is not ready yet, and why."""
-    items = [(resource, item) for resource in kinds for item in mirror.objects(resource).values()]
-    return [why for resource, item in items if (why := lateness(resource.kind, item))]
+def late(items: Iterable[tuple[str, Manifest]]) -> list[str]:
+    """What of these objects, each with its kind as `plural.group`, is not ready yet, and why."""
+    return [why for resource, item in items if resource in _TELLING and (why := lateness(str(item["kind"]), item))]
 
 
 def lateness(kind: str, item: Manifest) -> str:

@@ -84,11 +84,15 @@ async def ensure(engine: Engine, beside: Beside, names: Sequence[str]) -> Mappin
     return wanted
 
 
-async def remove(engine: Engine, beside: Beside) -> None:
-    """Remove all hosts of the cluster and the nodes' routes to them; none is fine."""
+async def remove(engine: Engine, beside: Beside, *, had_some: bool = True) -> None:
+    """Remove all hosts of the cluster and the nodes' routes to them; none is fine.
+
+    Where the cluster had some, as far as is known, routes may be left of which the hosts are gone.
+    """
     found = await engine.containers({CLUSTER: beside.cluster, HOST: None})
     await asyncio.gather(*(engine.remove(host.id) for host in found))
-    await _tune_nodes(engine, beside, ())
+    if found or had_some:
+        await _tune_nodes(engine, beside, ())
 
 
 async def _run(engine: Engine, beside: Beside, name: str) -> Container:

@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING
 from grader.errors import InfrastructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from labs.kind.engine import Engine
 
+_NONE: Mapping[str, Collection[str]] = {}
+
 
 async def load(
-    engine: Engine, nodes: Sequence[str], references: Iterable[str], progress: Callable[[str], None]
+    engine: Engine,
+    nodes: Sequence[str],
+    references: Iterable[str],
+    progress: Callable[[str], None],
+    known: Mapping[str, Collection[str]] = _NONE,
 ) -> None:
-    """Copy images into nodes that lack them.
+    """Copy images into nodes that lack them; those that are known to have all of them are not asked.
 
     Raises:
         InfrastructureError: a node does not take one.
     """
     wanted = tuple(dict.fromkeys(references))
+    nodes = [node for node in nodes if not {full(name) for name in wanted} <= set(known.get(node, ()))]
     lists = await asyncio.gather(*(engine.exec(node, ("ctr", "-n", "k8s.io", "images", "ls", "-q")) for node in nodes))
     missing = {
         node: lacking

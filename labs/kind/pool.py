@@ -78,7 +78,8 @@ class Clusters:
                 return None
             with phases.phase(f"taking the running cluster {name}"):
                 nodes = [node.name for node in await self._maker.nodes(name)]
-                loaded = asyncio.ensure_future(loading.load(self._engine, nodes, images, phases.tell))
+                known = await self._maker.images(name)
+                loaded = asyncio.ensure_future(loading.load(self._engine, nodes, images, phases.tell, known))
                 try:
                     cleaning = self._cleaner.clean(record, phases.tell, partial(begin, record))
                     if not await self._back(record, cleaning, phases.tell):
@@ -87,7 +88,7 @@ class Clusters:
                 finally:
                     loaded.cancel()
                     await asyncio.gather(loaded, return_exceptions=True)
-            taken = dataclasses.replace(record, stage=Stage.TAKEN, lab=lab)
+            taken = dataclasses.replace(record, stage=Stage.TAKEN, lab=lab, hosts=())
             self._pool.write(taken)
             return taken
         finally:
@@ -148,9 +149,10 @@ class Clusters:
                 tell(f"removing the cluster {name}")
                 await self._maker.remove(name)
                 return
-            record = dataclasses.replace(record, stage=Stage.FREE, lab="", hosts=())
+            record = dataclasses.replace(record, stage=Stage.FREE, lab="")
             self._pool.write(record)  # before it is clean: whoever takes it looks, and cleans what is left
-            await self._back(record, self._cleaner.tidy(record, tell), tell)
+            if await self._back(record, self._cleaner.tidy(record, tell), tell):
+                self._pool.write(dataclasses.replace(record, hosts=()))
 
     async def end_kept(self, name: str, tell: Callable[[str], None]) -> None:
         """Remove a cluster that runs for nobody; one that a lab has taken meanwhile stays.

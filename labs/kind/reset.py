@@ -95,11 +95,12 @@ class Cleaner:
         # something had to be undone, only everything proves it: all that was written before, and the matrix after it.
         glancing = asyncio.ensure_future(_glance(self._cluster(record)))
         try:
-            async with self._objects(record, tell) as (api, mirror, silent, undone), _beside(begin):
-                await health.wait(api, mirror, tell, _READY_SECONDS)
+            async with self._objects(record, tell) as (api, mirror, now, silent, undone), _beside(begin):
+                if health.late((key.resource, item) for key, item in now.live.items()):
+                    await health.wait(api, mirror, tell, _READY_SECONDS)
                 if undone or await glancing != silent:
-                    now = await emptiness.look(self._cluster(record))
-                    if changed := now ^ silent:
+                    seen = await emptiness.look(self._cluster(record))
+                    if changed := seen ^ silent:
                         words = "; ".join(sorted(changed)[:_SAID])
                         raise InfrastructureError(f"the empty matrix is not what it was: {words}")
         finally:
@@ -119,13 +120,14 @@ class Cleaner:
     async def _objects(self, record: Record, tell: Callable[[str], None]) -> AsyncIterator[_Restored]:
         """Its objects taken back to how they were; what refuses to be, inside the block too, is raised as an error."""
         nodes = await self._same_nodes(record)
-        await hosts.remove(self._engine, hosts.Beside(record.name, self._home, "", nodes, record.families))
+        beside = hosts.Beside(record.name, self._home, "", nodes, record.families)
         then, silent = self._remembered(record)
         api = self._connect(self._pool.of(record.name) / KUBECONFIG)
         mirror = Mirror(api)
         try:
-            undone = await self._restore(api, mirror, then, tell)
-            yield _Restored(api, mirror, silent, undone)
+            now, undone = await self._restore(api, mirror, then, tell)
+            await hosts.remove(self._engine, beside, had_some=bool(record.hosts))
+            yield _Restored(api, mirror, now, silent, undone)
         except Refused as refused:
             raise InfrastructureError(f"its API refuses to be cleaned: {refused.message}") from refused
         finally:
@@ -144,8 +146,10 @@ class Cleaner:
         except (KeyError, TypeError, ValueError) as error:
             raise InfrastructureError("what it looked like when it was new is not known any more") from error
 
-    async def _restore(self, api: Api, mirror: Mirror, then: Picture, tell: Callable[[str], None]) -> bool:
-        """Undo what differs until nothing does; whether anything did.
+    async def _restore(
+        self, api: Api, mirror: Mirror, then: Picture, tell: Callable[[str], None]
+    ) -> tuple[Picture, bool]:
+        """Undo what differs until nothing does: how it is then, and whether anything did.
 
         Raises:
             InfrastructureError: something does after all rounds.
@@ -154,7 +158,7 @@ class Cleaner:
             now, kinds = await fingerprint.take(api, await _answers(api))
             found = fingerprint.differences(then, now)
             if not found:
-                return turn > 0
+                return now, turn > 0
             for each in found[:_SAID]:
                 tell(f"undoing: {each}")
             if len(found) > _SAID:
@@ -163,7 +167,7 @@ class Cleaner:
         now, _kinds = await fingerprint.take(api, await _answers(api))
         if left := fingerprint.differences(then, now):
             raise InfrastructureError(f"it still differs: {'; '.join(str(each) for each in left[:_SAID])}")
-        return True
+        return now, True
 
 
 @contextlib.asynccontextmanager
@@ -205,10 +209,11 @@ async def _answers(api: Api) -> tuple[Resource, ...]:
 
 
 class _Restored(NamedTuple):
-    """A cluster whose objects are as they were: its API, what follows it, what did not pass, whether one differed."""
+    """A cluster whose objects are as they were: `silent` is what did not pass then; `undone`: one of them differed."""
 
     api: Api
     mirror: Mirror
+    now: Picture
     silent: frozenset[str]
     undone: bool
 
@@ -262,14 +267,14 @@ class _Repair:
     async def _empty(self, namespaces: set[str]) -> None:
         """End the pods of namespaces that go, at once: their programs need not say good-bye."""
         pods = self._kinds["pods"]
-        doomed = [where for where in self._now.each_pod if where[0] in namespaces]
+        doomed = [key for key, _pod in self._now.each_pod() if key.namespace in namespaces]
         # Their makers first, or they would be made again.
         makers = [kind for name, kind in self._kinds.items() if name in _MAKERS]
         for kind in makers:
             for namespace in namespaces:
                 items = [key for key in self._now.objects if key.resource == str(kind) and key.namespace == namespace]
                 await asyncio.gather(*(self._api.delete(kind, key.namespace, key.name) for key in items))
-        await asyncio.gather(*(self._api.delete(pods, *where, grace=0) for where in doomed))
+        await asyncio.gather(*(self._api.delete(pods, key.namespace, key.name, grace=0) for key in doomed))
 
     async def _gone(self, extra: list[Difference]) -> None:
         """Return when what was deleted is gone, or after a limit: the next round looks."""
@@ -292,8 +297,7 @@ class _Repair:
         await self._mirror.until(gone, _GONE_SECONDS)
 
     def _uid(self, key: Key) -> str:
-        item: Any = self._now.each_pod.get((key.namespace, key.name)) if key.resource == "pods" else None
-        item = self._now.live.get(key) if item is None else item
+        item = self._now.live.get(key)
         return str(item["metadata"].get("uid", "")) if item else ""
 
 

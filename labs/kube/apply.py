@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +40,14 @@ class Writer:
         self._api = api
         self._mirror = mirror
         self._namespace = namespace
-        self._room: asyncio.Semaphore | None = None
+        self._begun: dict[str, Written] = {}
 
-    async def apply(self, objects: Iterable[Manifest]) -> tuple[list[Written], list[Defect]]:
+    async def apply(self, objects: Iterable[Manifest], *, again: bool = False) -> tuple[list[Written], list[Defect]]:
         """Apply all that can be applied: the objects as they are then, and what was refused.
+
+        Args:
+            objects: their manifests.
+            again: they will be applied once more, soon; what was taken of them then is not written twice.
 
         Raises:
             InfrastructureError: the API does not answer.
@@ -52,22 +57,27 @@ class Writer:
             stages.setdefault(_stage(item), {}).setdefault(_identity(item), []).append(item)
         written: list[Written] = []
         refused: list[Defect] = []
+        begun: dict[str, Written] = {}
         for stage in sorted(stages):
             same = [stages[stage][key] for key in stages[stage]]
             for start in range(0, len(same), _AT_A_TIME):
-                for done, defects in await asyncio.gather(*(self._each(it) for it in same[start : start + _AT_A_TIME])):
-                    written += done
+                now = same[start : start + _AT_A_TIME]
+                for done, defects in await asyncio.gather(*(self._each(it) for it in now)):
+                    written += [found for _text, found in done]
                     refused += defects
+                    begun |= dict(done)
             await self._follow_up(written if stage == 0 else [])
+        self._begun = begun if again else {}
         return written, refused
 
-    async def _each(self, items: Sequence[Manifest]) -> tuple[list[Written], list[Defect]]:
-        """Manifests of one object, one after the other."""
-        done: list[Written] = []
+    async def _each(self, items: Sequence[Manifest]) -> tuple[list[tuple[str, Written]], list[Defect]]:
+        """Manifests of one object, one after the other: what was written, each with its manifest's text."""
+        done: list[tuple[str, Written]] = []
         refused: list[Defect] = []
         for item in items:
+            text = json.dumps(item, sort_keys=True)
             try:
-                done.append(await self._one(item))
+                done.append((text, self._begun.pop(text) if text in self._begun else await self._one(item)))
             except Refused as error:
                 refused.append(Defect(Path(_called(item)), 0, error.message))
         return done, refused

@@ -109,7 +109,7 @@ class KubeCluster:
 
     async def begin(self, objects: Iterable[Manifest]) -> None:
         """Write these and wait for nothing; who applies them afterwards waits, and is told what was refused."""
-        await self._writer.apply(objects)
+        await self._writer.apply(objects, again=True)
 
     async def prove_enforcement(self) -> None:
         """Show on every node that a policy stops a packet, lets another through, and that changes have arrived."""
@@ -122,7 +122,7 @@ class KubeCluster:
     async def apply(self, objects: Iterable[Manifest]) -> None:
         """Apply, wait until workloads run and Services follow, and until every node enforces it."""
         given = tuple(objects)
-        known = await self._is_settled(given)
+        known = await self._is_settled(given, workloads=False)
         written, refused = await self._writer.apply(given)
         await self._waiter.ready(written)
         await self._enforced(written, known=known)
@@ -132,7 +132,7 @@ class KubeCluster:
     async def delete(self, objects: Iterable[Manifest]) -> None:
         """Delete, wait until it is gone, pods included, and until no node enforces it any more."""
         given = tuple(objects)
-        known = await self._is_settled(given)
+        known = await self._is_settled(given, workloads=True)
         try:
             doomed = await self._writer.delete(given)
         except Refused as refused:
@@ -170,11 +170,12 @@ class KubeCluster:
     async def _follow_all(self) -> None:
         await self._waiter.follow(deciding(await self._api.resources()))
 
-    async def _is_settled(self, objects: Sequence[Manifest]) -> bool:
+    async def _is_settled(self, objects: Sequence[Manifest], *, workloads: bool) -> bool:
         """Follow the kinds of these objects; whether all that was written until now is known to be enforced."""
         kinds = {(item.get("apiVersion"), item.get("kind")) for item in objects}
         await self._waiter.follow(
-            found for found in await self._api.resources() if (found.api_version, found.kind) in kinds
+            (found for found in await self._api.resources() if (found.api_version, found.kind) in kinds),
+            workloads=workloads,
         )
         return bool(self._settled) and await self.version() == self._settled
 

@@ -58,16 +58,16 @@ class Barrier:
         mirror: follows its nodes and pods.
         image: what the canary's pods run.
         lock: a file by which two processes do not flip at once; the same for all that use this cluster.
-        kept: where the turns that were seen are kept for the next process; a folder of one's own, with the lock.
+        kept: where what was seen is kept for the next process; a folder of one's own, with the lock.
     """
 
     def __init__(
         self, api: Api, mirror: Mirror, *, image: str = canary.IMAGE, lock: Path, kept: Path | None = None
     ) -> None:
         self._api = api
-        self._canary = Canary(api, mirror, image)
         self._lock = lock
         self._turns = Turns(kept)
+        self._canary = Canary(api, mirror, image, self._turns)
 
     async def wait(self, signals: Iterable[Signal], *, unsignalled: bool = False) -> None:
         """Return when everything of these signals' kinds that was written before is enforced on every node.

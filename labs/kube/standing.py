@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grader.ports import Manifest
     from labs.kube.api import Api, Resource
     from labs.kube.mirror import Key, Mirror
+    from labs.kube.turns import Turns
 
 _READY_SECONDS = 180.0
 _GONE_SECONDS = 30.0
@@ -49,12 +50,14 @@ class Canary:
         api: the cluster's API.
         mirror: follows nodes and pods.
         image: what the pods run.
+        turns: remembers how its rules were written.
     """
 
-    def __init__(self, api: Api, mirror: Mirror, image: str) -> None:
+    def __init__(self, api: Api, mirror: Mirror, image: str, turns: Turns) -> None:
         self._api = api
         self._mirror = mirror
         self._image = image
+        self._turns = turns
         self._made = False
 
     async def stand(self) -> Stand:
@@ -72,6 +75,8 @@ class Canary:
             )
         wanted = {canary.name(role, node): node for node in names for role in ("client", "server")}
         there = await self._there(pods)  # asked, since the watches may not have told of what was just deleted
+        if not self._made:
+            self._made = await self._is_as_made(names, there)
         if not self._made or wanted.keys() - _running(there):
             await self._make(pods, names, wanted, there)
             there = await self._there(pods)
@@ -84,6 +89,22 @@ class Canary:
     async def _there(self, pods: Resource) -> dict[Key, Manifest]:
         return {key_of(item): item for item in (await self._api.list(pods, NAMESPACE)).items}
 
+    async def _is_as_made(self, names: Sequence[str], there: Mapping[Key, Manifest]) -> bool:
+        """Whether nobody has touched its rules since they were written last, and its pods are what they have to be."""
+        kept = self._turns.rules()
+        rules = canary.rules(calico=Signal.CALICO_POLICY in served(await self._api.resources()))
+        if {_called(item) for item in rules} != kept.keys():
+            return False
+        versions = {str(item["apiVersion"]) for item in rules}
+        kinds = [await self._resource(version, "NetworkPolicy") for version in sorted(versions)]
+        try:
+            lists = await asyncio.gather(*(self._api.list(kind, NAMESPACE) for kind in kinds))
+        except Refused:
+            return False  # who writes them is told why
+        found = {_called(item): _version(item) for listed in lists for item in listed.items}
+        pods = canary.pods(names, self._image)
+        return kept.items() <= found.items() and all(_is_such(there.get(key_of(pod)), pod) for pod in pods)
+
     def _told(self, pods: Resource) -> dict[Key, Manifest]:
         return {key: item for key, item in self._mirror.objects(pods).items() if key[0] == NAMESPACE}
 
@@ -95,8 +116,11 @@ class Canary:
             for item in canary.grounds():
                 await self._apply(item)
             await self._remove(pods, _ended(there, wanted))
-            made = (*canary.pods(names, self._image), *canary.rules(calico=calico))
-            await asyncio.gather(*(self._apply_pod(pods, item) for item in made))
+            rules = canary.rules(calico=calico)
+            writing = asyncio.gather(*(self._apply_pod(pods, item) for item in canary.pods(names, self._image)))
+            versions = await asyncio.gather(*(self._apply(item) for item in rules))
+            await writing
+            self._turns.note_rules(dict(zip(map(_called, rules), versions, strict=True)))
         except Refused as refused:
             raise InfrastructureError(
                 f"the cluster does not take the canary that proves enforcement: {refused.message}",
@@ -118,7 +142,7 @@ class Canary:
         try:
             await self._apply(item)
         except Refused as refused:
-            if item["kind"] != "Pod" or refused.code not in {409, 422}:
+            if refused.code not in {409, 422}:
                 raise
             await self._remove(pods, [(NAMESPACE, str(item["metadata"]["name"]))])
             await self._apply(item)
@@ -141,15 +165,33 @@ class Canary:
             found = await self._api.apply(resource, NAMESPACE, item)
         return str(found["spec"]["clusterIP"])
 
-    async def _apply(self, item: Manifest) -> None:
+    async def _apply(self, item: Manifest) -> str:
+        """Apply; its resource version then."""
         resource = await self._resource(item["apiVersion"], item["kind"])
-        await self._api.apply(resource, item["metadata"].get("namespace", ""), item)
+        return _version(await self._api.apply(resource, item["metadata"].get("namespace", ""), item))
 
     async def _resource(self, version: str, kind: str) -> Resource:
         found = resource_of({"apiVersion": version, "kind": kind}, await self._api.resources())
         if found is None:
             raise InfrastructureError(f"the cluster does not serve {kind} ({version})")
         return found
+
+
+def _called(item: Manifest) -> str:
+    return f"{item['apiVersion']}/{item['kind']}/{item['metadata']['name']}"
+
+
+def _version(item: Manifest) -> str:
+    return str(item["metadata"].get("resourceVersion", ""))
+
+
+def _is_such(there: Manifest | None, wanted: Manifest) -> bool:
+    """Whether a pod of the canary is as it would be made, in all that can be changed and that counts."""
+    if there is None:
+        return False
+    labels, container = there["metadata"].get("labels") or {}, there["spec"]["containers"][0]
+    is_labelled: bool = wanted["metadata"]["labels"].items() <= labels.items()
+    return is_labelled and bool(container["image"] == wanted["spec"]["containers"][0]["image"])
 
 
 def _running(there: Mapping[Key, Manifest]) -> set[str]:

@@ -26,6 +26,8 @@ _ENDPOINT_SECONDS = 30.0
 _CALM_SECONDS = 30.0
 """How long somebody else's pods are given; also how long after its making a pod counts as on its way."""
 
+_BASIC = frozenset({"Namespace", "Pod", "Service", "EndpointSlice"})
+
 Written = tuple["Resource", "Manifest"]
 
 
@@ -42,17 +44,18 @@ class Waiter:
         self._mirror = mirror
         self._kinds: dict[str, Resource] = {}
 
-    async def follow(self, resources: Iterable[Resource] = ()) -> None:
-        """Follow pods, workloads, Services and their slices, and these kinds.
+    async def follow(self, resources: Iterable[Resource] = (), *, workloads: bool = True) -> None:
+        """Follow pods, Services and their slices, these kinds, and all workloads where they are wanted.
 
         Raises:
             InfrastructureError: they cannot be followed.
         """
         known = deciding(await self._api.resources())
-        basic = ("Namespace", "Pod", "Service", "EndpointSlice", *sorted(WORKLOADS - {"Pod", "Job", "CronJob"}))
-        self._kinds = {found.kind: found for found in known if found.kind in basic and "calico" not in found.group}
-        wanted = set(resources)
-        await self._mirror.follow(found for found in known if found in wanted or found in self._kinds.values())
+        wanted, owners = set(resources), WORKLOADS - {"Job", "CronJob"}
+        basic = {found.kind: found for found in known if found.kind in _BASIC | owners and "calico" not in found.group}
+        kinds = {kind: found for kind, found in basic.items() if workloads or kind in _BASIC or found in wanted}
+        await self._mirror.follow(found for found in known if found in wanted or found in kinds.values())
+        self._kinds |= kinds
 
     def all(self, kind: str) -> tuple[Manifest, ...]:
         """The objects of a basic kind as they were told."""
@@ -60,7 +63,7 @@ class Waiter:
 
     @property
     def kinds(self) -> Mapping[str, Resource]:
-        """The basic kinds by name."""
+        """Those of the basic kinds and of the workloads that are followed, by name."""
         return self._kinds
 
     async def ready(self, written: Sequence[Written]) -> None:
@@ -163,9 +166,6 @@ class Waiter:
             and labels
             and labels.items() <= (pod["metadata"].get("labels") or {}).items()
         ]
-
-    def _all(self, kind: str) -> Iterable[Manifest]:
-        return self._mirror.objects(self._kinds[kind]).values() if kind in self._kinds else ()
 
 
 def called(item: Mapping[str, Any]) -> str:

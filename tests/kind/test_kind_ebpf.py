@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,3 +121,17 @@ async def test_only_a_real_switch_counts(ebpf_images: None, home: Path) -> None:
         assert {"mode", "services"} <= unmet(back)
     finally:
         await session.backend.stop(session.name, session.folder, delete=True)
+
+
+def test_its_start_its_solution_and_its_mistakes_are_what_they_say(ebpf_images: None, home: Path) -> None:
+    del ebpf_images, home
+    netdojo = (sys.executable, "-m", "tui")
+    try:
+        proven = (*netdojo, "author", "test", "turn-on", "--on", "kind", "--output", "json")
+        done = subprocess.run(proven, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        held = {claim["answer"]: claim["held"] for claim in json.loads(done.stdout)["claims"]}
+        answers = ("start", "solution", "kube-proxy-stays", "policy-lost", "another-name")
+        assert held == dict.fromkeys(answers, True)
+    finally:
+        subprocess.run((*netdojo, "lab", "stop", "--all", "--delete"), check=False)

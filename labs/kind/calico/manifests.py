@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _NFTABLES_SINCE = (3, 29)
 NODE_AGENT = "calico-node"
+_START_TRIES = 300
+_OF_READINESS = ("initialDelaySeconds", "successThreshold")
+"""What a probe of the start must not have, or need not."""
 
 
 def adjust(objects: Iterable[Manifest], plan: Plan) -> tuple[Manifest, ...]:
@@ -25,32 +28,26 @@ def adjust(objects: Iterable[Manifest], plan: Plan) -> tuple[Manifest, ...]:
 
 
 def _adjusted(item: Manifest, plan: Plan) -> Manifest:
-    name = item.get("metadata", {}).get("name")
-    if item.get("kind") == "DaemonSet" and name == NODE_AGENT:
-        item = copy.deepcopy(item)
-        for container in item["spec"]["template"]["spec"]["containers"]:
-            if container["name"] == NODE_AGENT:
-                container["env"] = _environment(container.get("env") or [], plan)
-    if _is_asked(item):
-        item = copy.deepcopy(item)
-        for container in item["spec"]["template"]["spec"]["containers"]:
-            if "readinessProbe" in container:
-                container["readinessProbe"] = _eager(container["readinessProbe"])
-    elif item.get("kind") == "ConfigMap" and "cni_network_config" in item.get("data", {}):
-        item = copy.deepcopy(item)
+    item = copy.deepcopy(item)
+    if item.get("kind") == "ConfigMap" and "cni_network_config" in item.get("data", {}):
         item["data"]["cni_network_config"] = _cni(item["data"]["cni_network_config"], plan)
+    if item.get("kind") in {"DaemonSet", "Deployment"}:
+        for container in _pod_spec(item).get("containers") or ():
+            if item["kind"] == "DaemonSet" and container["name"] == NODE_AGENT:
+                container["env"] = _environment(container.get("env") or [], plan)
+            if "readinessProbe" in container:
+                container.setdefault("startupProbe", _eager(container["readinessProbe"]))
     return item
 
 
-def _is_asked(item: Manifest) -> bool:
-    return item.get("kind") in {"DaemonSet", "Deployment"} and bool(_pod_spec(item))
-
-
 def _eager(probe: Mapping[str, Any]) -> dict[str, Any]:
-    """The same question, asked soon and often: Calico's own periods are up to a minute, and a cluster waits."""
-    seconds = 3 if "exec" in probe else 1  # a program costs more than a request
-    kept = {key: value for key, value in probe.items() if key != "initialDelaySeconds"}
-    return kept | {"periodSeconds": min(int(probe.get("periodSeconds", 10)), seconds)}
+    """The same question, asked often until its first yes: Calico's own periods are up to a minute, and a cluster waits.
+
+    At that yes the kubelet asks for readiness at once (k8s.io/kubernetes pkg/kubelet/prober: UpdatePodStatus), and from
+    then on as rarely as Calico means it: to run a program of its size every other second would slow all else down.
+    """
+    kept = {key: value for key, value in probe.items() if key not in _OF_READINESS}
+    return kept | {"periodSeconds": 2 if "exec" in probe else 1, "failureThreshold": _START_TRIES}
 
 
 def _environment(given: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:

@@ -406,9 +406,12 @@ class FakePort:
             self.parts.api.put(item)
 
     async def dataplane(self) -> DataplaneFacts:
+        return DataplaneFacts(await self.glance())
+
+    async def glance(self) -> tuple[NodeFacts, ...]:
         names = [item["metadata"]["name"] for item in await self.places() if item["kind"] == "Node"]
         programs = ("cali_tc_preambl",) if self._world.ebpf else ()
-        return DataplaneFacts(tuple(NodeFacts(name, programs=programs, chains=9) for name in names))
+        return tuple(NodeFacts(name, programs=programs, chains=9) for name in names)
 
     def close(self) -> None:
         return

@@ -220,13 +220,18 @@ def test_calicos_manifests_fit_the_plan(
 @pytest.mark.parametrize(
     ("asked", "wanted"),
     [
-        ({"httpGet": {}, "periodSeconds": 60, "initialDelaySeconds": 5}, {"httpGet": {}, "periodSeconds": 1}),
-        ({"exec": {}, "timeoutSeconds": 10}, {"exec": {}, "timeoutSeconds": 10, "periodSeconds": 3}),
-        ({"exec": {}, "periodSeconds": 2}, {"exec": {}, "periodSeconds": 2}),
+        (
+            {"httpGet": {}, "periodSeconds": 60, "initialDelaySeconds": 5, "successThreshold": 2},
+            {"httpGet": {}, "periodSeconds": 1, "failureThreshold": 300},
+        ),
+        (
+            {"exec": {}, "timeoutSeconds": 10, "failureThreshold": 2},
+            {"exec": {}, "timeoutSeconds": 10, "periodSeconds": 2, "failureThreshold": 300},
+        ),
         (None, None),
     ],
 )
-def test_calicos_pods_are_asked_soon_and_often_whether_they_are_ready(
+def test_calicos_pods_are_asked_often_until_they_are_ready_and_seldom_then(
     asked: dict[str, Any] | None, wanted: dict[str, Any] | None
 ) -> None:
     container = {"name": "a", "image": "a"} | ({"readinessProbe": asked} if asked else {})
@@ -234,8 +239,20 @@ def test_calicos_pods_are_asked_soon_and_often_whether_they_are_ready(
     item = {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": template}}
     before = json.dumps(item)
     (made,) = manifests.adjust([item], plan())
-    assert made["spec"]["template"]["spec"]["containers"][0].get("readinessProbe") == wanted
+    (found,) = made["spec"]["template"]["spec"]["containers"]
+    assert (found.get("startupProbe"), found.get("readinessProbe")) == (wanted, asked)
     assert json.dumps(item) == before
+
+
+def test_a_start_that_calico_asks_for_itself_stays() -> None:
+    own = {"httpGet": {}, "periodSeconds": 7}
+    container = {"name": "a", "image": "a", "readinessProbe": {"httpGet": {}}, "startupProbe": own}
+    item = {
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    assert manifests.adjust([item], plan()) == (item,)
 
 
 @pytest.mark.parametrize(
