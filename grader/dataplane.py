@@ -35,6 +35,7 @@ class NodeFacts:
         chains: policy chains of Calico in iptables.
         nftables: tables in nftables that are Calico's or kube-proxy's.
         service_chains: chains of kube-proxy in iptables.
+        foreign: rules of iptables and of routing that are neither Calico's nor Kubernetes' nor the system's own.
         kube_proxy: the pod of kube-proxy here, empty when there is none.
         kube_proxy_ready: it is ready.
         agent: the pod of Calico's agent here (namespace/name), empty when there is none.
@@ -51,6 +52,7 @@ class NodeFacts:
     chains: int = 0
     nftables: tuple[str, ...] = ()
     service_chains: int = 0
+    foreign: tuple[str, ...] = ()
     kube_proxy: str = ""
     kube_proxy_ready: bool = False
     agent: str = ""

@@ -27,6 +27,7 @@ from labs.kind.port import Parts
 from labs.kind.reset import Cleaner
 from labs.kind.runner import EngineRunner
 from labs.kind.state import Pool, Stage
+from labs.kube.patience import awake
 from labs.locks import FileLock, is_held
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
 
 _HAS = frozenset({"multi-node", "ipv6", "hosts", "calico", "ebpf"})
 _LAB_VERSION = 1
+_PATIENCE_SECONDS = 15.0
+"""What an API may take that was asleep with its machine, before a lab's cluster is given up for it."""
+
+
+def _nobody(_line: str) -> None:
+    """Hears no progress."""
 
 
 class KindBackend:
@@ -106,12 +113,13 @@ class KindBackend:
         progress("looking at Docker and at the clusters that run")
         store.make_private(folder.parent)
         async with state.locked(_lock_path(folder), request.name, progress):
-            found = await self._look(request.name, folder)
+            found = await self._look(request.name, folder, _PATIENCE_SECONDS, progress)
             if found.phase is Phase.READY:
                 progress(f"{request.name} is running already")
                 return found
             clusters = self._clusters(request.namespace)
-            await self._clear(folder, progress)
+            # One that is broken had its time to answer; what else there is of the lab has not been looked at.
+            await self._clear(folder, progress, patience=0 if found.phase is Phase.BROKEN else _PATIENCE_SECONDS)
             await clusters.sweep(progress)
             phases = Phases(progress)
             calico = sources.of(self._settings)
@@ -154,7 +162,7 @@ class KindBackend:
             if lock is None:
                 return found  # a command is at work on it
             try:
-                await self._clear(folder, lambda _: None)
+                await self._clear(folder, _nobody)
             finally:
                 lock.remove()
             return Running(name, self.name, Phase.ABSENT, folder)
@@ -182,8 +190,8 @@ class KindBackend:
         """
         if not folder.parent.is_dir():
             return
-        async with state.locked(_lock_path(folder), name, lambda _: None):
-            await self._clear(folder, lambda _: None, delete=delete)
+        async with state.locked(_lock_path(folder), name, _nobody):
+            await self._clear(folder, _nobody, delete=delete)
 
     async def end_kept(self, tell: Callable[[str], None]) -> tuple[str, ...]:
         """Remove the clusters that run for nobody; their names.
@@ -196,8 +204,10 @@ class KindBackend:
             await self._clusters().end_kept(name, tell)
         return tuple(free)
 
-    async def _look(self, name: str, folder: Path) -> Running:
-        """What is there, changing nothing."""
+    async def _look(
+        self, name: str, folder: Path, patience: float = 0.0, tell: Callable[[str], None] = _nobody
+    ) -> Running:
+        """What is there, changing nothing; an API that says nothing has these seconds to find its words."""
         lab = _read_lab(folder)
         if not lab and not folder.is_dir():  # noqa: ASYNC240 - one question to the local disk
             return Running(name, self.name, Phase.ABSENT, folder)
@@ -209,17 +219,23 @@ class KindBackend:
             return Running(name, self.name, Phase.STARTING, folder)  # a stop that was ended after it gave it back
         if record is None:
             return Running(name, self.name, Phase.BROKEN, folder, detail="its cluster was removed")
-        wrong = await self._wrong(record)
+        try:
+            wrong = await self._wrong(record, patience, tell)
+        except InfrastructureError as error:
+            wrong = error.message
         if wrong:
             return Running(name, self.name, Phase.BROKEN, folder, kubeconfig, detail=wrong)
         return Running(name, self.name, Phase.READY, folder, kubeconfig, detail=f"{record.name}, {record.dataplane}")
 
-    async def _wrong(self, record: Record) -> str:
-        """Why a lab's cluster does not work; empty when it does."""
-        try:
-            nodes = {node.id: node for node in await self._maker().nodes(record.name)}
-        except InfrastructureError as error:
-            return error.message
+    async def _wrong(self, record: Record, patience: float, tell: Callable[[str], None]) -> str:
+        """Why a lab's cluster does not work; empty when it does.
+
+        Raises:
+            InfrastructureError: the engine does not tell.
+        """
+        nodes = {node.id: node for node in await self._maker().nodes(record.name)}
+        if not nodes and await self._maker().is_elsewhere(record):
+            return f"the cluster {record.name} runs on another Docker engine than the one that answers now"
         if not nodes:
             return f"the cluster {record.name} was removed"
         for wanted in record.nodes:
@@ -228,22 +244,31 @@ class KindBackend:
             if not nodes[wanted].runs:
                 return f"the node {nodes[wanted].name} is {nodes[wanted].state}: Docker may have been restarted"
         try:
-            await self._connect(self._pool.of(record.name) / state.KUBECONFIG).resources()
+            await awake(self._connect(self._pool.of(record.name) / state.KUBECONFIG), patience, tell)
         except InfrastructureError as error:
             return error.message
         return ""
 
-    async def _clear(self, folder: Path, tell: Callable[[str], None], *, delete: bool = False) -> None:
+    async def _clear(
+        self,
+        folder: Path,
+        tell: Callable[[str], None],
+        *,
+        delete: bool = False,
+        patience: float | None = None,
+    ) -> None:
         """End what there is of a lab: its cluster goes back to the pool, its folder is removed."""
         for record in self._pool.records():
             if record.lab == folder.name and record.stage is not Stage.FREE:
                 self._forget_open(record)
-                broken = record.stage is Stage.TAKEN and bool(await self._wrong(record))
+                seconds = _PATIENCE_SECONDS if patience is None else patience
+                broken = record.stage is Stage.TAKEN and bool(await self._wrong(record, seconds, tell))
                 await self._clusters().give_back(record.name, tell, delete=delete or broken)
         _remove_lab(folder)
 
     def _cluster(self, record: Record, namespace: str = "default") -> Port:
         """The port to a cluster: kept, since its watches are worth keeping."""
+        self._forget_gone()
         folder = self._pool.of(record.name)
         key = (record.name, namespace, _age(folder / state.KUBECONFIG))
         if key not in self._open:
@@ -276,6 +301,13 @@ class KindBackend:
     def _forget_open(self, record: Record) -> None:
         for key in [key for key in self._open if key[0] == record.name]:
             self._open.pop(key).close()
+
+    def _forget_gone(self) -> None:
+        """Follow no more what was removed, or made anew under the same name."""
+        for key in [key for key in self._open if _age(self._pool.of(key[0]) / state.KUBECONFIG) != key[2]]:
+            self._open.pop(key).close()
+        for file in [file for file in self._apis if _age(file[0]) != file[1]]:
+            del self._apis[file]
 
     def _capabilities(
         self, families: tuple[int, ...], dataplane: str, beside: Mapping[str, tuple[str, ...]] | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from labs.kind.config import Plan
     from labs.kind.engine import Container, Engine
     from labs.kind.phases import Phases
-    from labs.kind.state import Pool
+    from labs.kind.state import Pool, Record
     from labs.kube.api import Api
 
 
@@ -101,14 +101,21 @@ class Maker:
         found = await self._engine.containers({KIND_CLUSTER: name})
         return tuple(sorted(found, key=lambda node: (not node.name.endswith("control-plane"), node.name)))
 
+    async def engine_id(self) -> str:
+        """The identity of the engine that is talked to; empty where it has none."""
+        return str((await self._engine.info()).get("ID", ""))
+
+    async def is_elsewhere(self, record: Record | None) -> bool:
+        """Whether a cluster was made on another engine than the one that is talked to."""
+        return record is not None and bool(record.engine) and record.engine != await self.engine_id()
+
     async def images(self, name: str) -> Mapping[str, frozenset[str]]:
         """The images that each node of a running cluster says to have: its largest fifty, as of some minutes ago.
 
         Where the API does not tell, there are none: whoever needs one looks, and finds out why.
         """
-        api = self._connect(self._pool.of(name) / KUBECONFIG)
         try:
-            items = (await api.list(_NODES)).items
+            items = (await self._connect(self._pool.of(name) / KUBECONFIG).list(_NODES)).items
         except (InfrastructureError, Refused):
             return {}
         return {
@@ -129,7 +136,14 @@ class Maker:
             await self._come_to_rest(name)
         for host in await self._engine.containers({CLUSTER: name, HOME: self._home}):
             await self._engine.remove(host.id)
-        if await self._engine.containers({KIND_CLUSTER: name}):
+        if not await self._engine.containers({KIND_CLUSTER: name}):
+            if await self.is_elsewhere(self._pool.read(name)):
+                raise InfrastructureError(
+                    f"the cluster {name} runs on another Docker engine than the one that answers now",
+                    remedy="switch back to that engine (docker context use, or DOCKER_HOST), then try again; where it "
+                    f"is gone for good, remove the folder {folder}",
+                )
+        else:
             arguments = ("delete", "cluster", "--name", name, "--kubeconfig", str(folder / KUBECONFIG))
             ended = await self._program.run(arguments, lambda _: None)
             if ended.code:

@@ -186,6 +186,7 @@ async def _own(runner: Runner, node: str) -> NodeFacts:
         chains=sum(name.startswith(":cali-") for name in chains),
         nftables=readings.tables(text["tables"]),
         service_chains=sum(name.startswith(":KUBE-SVC-") for name in chains),
+        foreign=readings.foreign(text["rules"]),
         complaint=readings.complaint(text["log"], text["now"].strip()),
     )
 

@@ -25,6 +25,13 @@ _OF_WORKLOADS = frozenset(
     }
 )
 """Kinds that change nothing of the traffic that is looked at here, and take the longest until they run."""
+_AFTER_WORKLOADS = frozenset(
+    {
+        *("NetworkPolicy", "GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet", "AdminNetworkPolicy"),
+        *("BaselineAdminNetworkPolicy", "Service", "EndpointSlice", "Ingress", "FelixConfiguration"),
+    }
+)
+"""Kinds that mean the same to workloads that run already."""
 
 
 class Looked(Protocol):
@@ -61,8 +68,14 @@ class Looked(Protocol):
 
 
 def workloads(objects: Iterable[Manifest]) -> tuple[Manifest, ...]:
-    """Those of a lab's objects that may be there already while the cluster is looked at."""
-    return tuple(item for item in objects if item.get("kind") in _OF_WORKLOADS)
+    """Those of a lab's objects that may be there already while the cluster is looked at.
+
+    None where others may decide what becomes of them: address pools, limits and quotas, webhooks.
+    """
+    given = tuple(objects)
+    if any(item.get("kind") not in _OF_WORKLOADS | _AFTER_WORKLOADS for item in given):
+        return ()
+    return tuple(item for item in given if item.get("kind") in _OF_WORKLOADS)
 
 
 async def look(cluster: Looked, *, briefly: bool = False) -> frozenset[str]:
@@ -95,9 +108,10 @@ async def _silent(cluster: Looked) -> frozenset[str]:
 
 
 async def _dataplanes(cluster: Looked, *, briefly: bool) -> frozenset[str]:
-    """What carries the traffic of each node, by what its kernel holds."""
+    """What carries the traffic of each node, and what else decides on it, by what its kernel holds."""
     nodes = await cluster.glance() if briefly else (await cluster.dataplane()).nodes
-    return frozenset(f"node {node.node} runs {_carrier(node)}" for node in nodes)
+    carriers = {f"node {node.node} runs {_carrier(node)}" for node in nodes}
+    return frozenset(carriers | {f"node {node.node} has the rule {rule}" for node in nodes for rule in node.foreign})
 
 
 def _carrier(node: NodeFacts) -> str:

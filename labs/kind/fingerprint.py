@@ -26,7 +26,7 @@ _RESTLESS_KINDS = frozenset(
     {
         *("Event", "Lease", "ControllerRevision", "ComponentStatus", "CSINode", "CertificateSigningRequest"),
         *("IPAddress", "VolumeAttachment", "ResourceSlice", "StorageVersion", "LeaseCandidate"),
-        *("IPAMBlock", "IPAMHandle", "BlockAffinity", "IPAMConfig", "IPAMConfiguration", "CalicoNodeStatus"),
+        *("IPAMBlock", "IPAMHandle", "BlockAffinity", "CalicoNodeStatus"),
         *("NodeMetrics", "PodMetrics"),
     }
 )
@@ -44,6 +44,8 @@ _EXPIRING_KEYS = "jws-kubeconfig-"
 """Keys of kubeadm's cluster-info, which go when its first token expires after a day."""
 _EXPIRING_SECRET = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type of secrets
 _EXPIRING_NAME = "kubeadm-certs"
+_DERIVED_KINDS = frozenset({"ReplicaSet", "Job", "EndpointSlice", "PersistentVolumeClaim"})
+"""Kinds that controllers make out of their owners, which are compared: an owner excuses no others."""
 _STATUS = "TigeraStatus"
 """Says how Calico's parts are, and nothing else."""
 _OF_PODS = frozenset({"controller-revision-hash", "pod-template-generation", "apps.kubernetes.io/pod-index"})
@@ -166,7 +168,9 @@ async def _listed(api: Api, resource: Resource) -> tuple[Manifest, ...]:
 
 def _counts(item: Mapping[str, Any]) -> bool:
     metadata = item["metadata"]
-    if metadata.get("ownerReferences") or metadata.get("namespace") == NAMESPACE or item.get("kind") == _STATUS:
+    if metadata.get("namespace") == NAMESPACE or item.get("kind") == _STATUS:
+        return False
+    if metadata.get("ownerReferences") and item.get("kind") in _DERIVED_KINDS:
         return False
     if item.get("type") == _EXPIRING_SECRET or metadata["name"] == _EXPIRING_NAME:
         return False
@@ -220,7 +224,11 @@ def differences(then: Picture, now: Picture) -> tuple[Difference, ...]:
         Difference(key, What.EXTRA) for key in now.objects if key not in then.objects and key.namespace not in added
     ]
     found += [Difference(key, What.MISSING) for key in then.objects if key not in now.objects]
-    found += [Difference(key, What.CHANGED) for key, item in then.objects.items() if now.objects.get(key, item) != item]
+    found += [
+        Difference(key, What.CHANGED)
+        for key, item in then.objects.items()
+        if now.objects.get(key, item) != item and not item["metadata"].get("ownerReferences")  # its owner's to keep
+    ]
     found += [
         Difference(key, What.EXTRA)
         for key, pod in now.each_pod()

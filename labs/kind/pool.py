@@ -68,16 +68,16 @@ class Clusters:
         return await self._make(lab, wanted, plan, calico, images, phases, begin)
 
     async def _reuse(self, name: str, lab: str, images: Iterable[str], phases: Phases, begin: Begin) -> Record | None:
-        """Take a free cluster after a checked reset; None when another command has it, or it had to be removed."""
-        lock = self._pool.lock(name)
-        if lock is None:
-            return None
-        try:
+        """Take a free cluster after a checked reset; None when another lab has it by then, or it had to be removed."""
+        async with self._pool.locked(name, phases.tell):  # who has it may be giving it back just now
             record = self._pool.read(name)
             if record is None or record.stage is not Stage.FREE:
                 return None
             with phases.phase(f"taking the running cluster {name}"):
                 nodes = [node.name for node in await self._maker.nodes(name)]
+                if not nodes and await self._maker.is_elsewhere(record):
+                    phases.tell(f"{name} runs on another Docker engine: it is left alone")
+                    return None
                 known = await self._maker.images(name)
                 loaded = asyncio.ensure_future(loading.load(self._engine, nodes, images, phases.tell, known))
                 try:
@@ -91,8 +91,6 @@ class Clusters:
             taken = dataclasses.replace(record, stage=Stage.TAKEN, lab=lab, hosts=())
             self._pool.write(taken)
             return taken
-        finally:
-            lock.remove()
 
     async def _make(
         self, lab: str, key: str, plan: Plan, calico: Calico, images: Iterable[str], phases: Phases, begin: Begin
@@ -101,6 +99,7 @@ class Clusters:
         families = tuple(4 if family == "ipv4" else 6 for family in plan.families)
         record = Record(name, key, plan.describe(), Stage.MAKING, lab, families=families, dataplane=plan.dataplane)
         try:
+            record = dataclasses.replace(record, engine=await self._maker.engine_id())
             self._pool.write(record)
             try:
                 await self._maker.make(name, plan, calico, images, phases)
@@ -176,7 +175,7 @@ class Clusters:
                 continue  # somebody is making it
             try:
                 found = self._pool.read(record.name)
-                if found is not None and found.stage is Stage.MAKING:
+                if found is not None and found.stage is Stage.MAKING and not await self._maker.is_elsewhere(found):
                     tell(f"removing {record.name}, whose making was ended")
                     await self._maker.remove(record.name)
             finally:

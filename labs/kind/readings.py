@@ -23,8 +23,10 @@ section interface; printf '%s\n' "$device"
 section filters; tc -j filter show dev "$device" ingress
 section devices; ls /sys/class/net
 section maps; ls /sys/fs/bpf/tc/globals 2>/dev/null
-section chains; { iptables-save; ip6tables-save; } 2>/dev/null | grep '^:' | cut -d ' ' -f 1 | sort -u
+saved=$({ iptables-save; ip6tables-save; } 2>/dev/null)
+section chains; printf '%s\n' "$saved" | grep '^:' | cut -d ' ' -f 1 | sort -u
 section tables; nft list tables 2>/dev/null
+section rules; printf '%s\n' "$saved" | grep '^-A'; ip rule; ip -6 rule
 section now; date -u +%Y-%m-%dT%H:%M:%S
 section log
 for log in $(ls -t /var/log/pods/*_calico-node-*/calico-node/*.log 2>/dev/null | head -n 1); do
@@ -32,7 +34,9 @@ for log in $(ls -t /var/log/pods/*_calico-node-*/calico-node/*.log 2>/dev/null |
 done
 section end
 """
-_SECTIONS = ("interface", "filters", "devices", "maps", "chains", "tables", "now", "log", "end")
+_SECTIONS = ("interface", "filters", "devices", "maps", "chains", "tables", "rules", "now", "log", "end")
+_SYSTEMS = re.compile(r"cali|KUBE-|DOCKER_|CNI-|^\d+:\s+from all lookup (local|main|default)\b")
+"""Rules of those who make a node: Calico, kube-proxy, kubelet, the container engine, host ports; the kernel's own."""
 _ENTRY = re.compile(r"(\S+) port (\d+) proto (\d+) id (\d+) count \d+ local \d+")
 _BACKEND = re.compile(r"\t(\d+):\d+\t\s*(\S+:\d+)")
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 132: "SCTP"}
@@ -108,6 +112,11 @@ def tables(text: str) -> tuple[str, ...]:
     """Of `nft list tables` the names of Calico's and kube-proxy's own, without those that iptables made."""
     names = [line.rsplit(maxsplit=1)[-1] for line in text.splitlines() if line.startswith("table ")]
     return tuple(name for name in names if name in ("calico", "kube-proxy"))
+
+
+def foreign(text: str) -> tuple[str, ...]:
+    """Rules of iptables and of routing that none of those wrote who make a node."""
+    return tuple(sorted({line.strip() for line in text.splitlines() if line.strip() and not _SYSTEMS.search(line)}))
 
 
 def linked(text: str, device: str) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Takes a cluster back to how it was when it was new, and proves that it is.
 
 Proven: the nodes are the same containers and run; every object is as it was (`labs.kind.fingerprint`); everything in it
-is ready; the empty matrix is what it was (`labs.kind.emptiness`). What does not come back in two rounds is not handed
-out: whoever asked removes the cluster.
+is ready; a change of policy arrives on each node and the empty matrix is what it was (`labs.kind.emptiness`). That what
+was written before has arrived is proven where something had to be undone, and by whoever probes. What does not come
+back in three rounds is not handed out: whoever asked removes the cluster.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from grader.errors import ClusterGoneError, InfrastructureError
+from grader.errors import InfrastructureError
 from labs import store
 from labs.kind import emptiness, fingerprint, health, hosts
 from labs.kind.engine import KIND_CLUSTER
@@ -20,6 +21,7 @@ from labs.kind.fingerprint import Difference, Key, Picture, What
 from labs.kind.state import BASELINE, KUBECONFIG
 from labs.kube.api import Refused
 from labs.kube.mirror import Mirror
+from labs.kube.patience import awake
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 _GONE_SECONDS = 60.0
 _READY_SECONDS = 60.0
-_AWAKE_SECONDS, _AGAIN_SECONDS = 15.0, 0.2
+_AWAKE_SECONDS = 15.0
+_VERSION = 2
 _SAID = 6
 """Differences that are named one by one."""
 _FIRST = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicybindings")
@@ -95,14 +98,15 @@ class Cleaner:
         # something had to be undone, only everything proves it: all that was written before, and the matrix after it.
         glancing = asyncio.ensure_future(_glance(self._cluster(record)))
         try:
-            async with self._objects(record, tell) as (api, mirror, now, silent, undone), _beside(begin):
+            async with self._objects(record, tell) as (api, mirror, now, silent, undone):
                 if health.late((key.resource, item) for key, item in now.live.items()):
                     await health.wait(api, mirror, tell, _READY_SECONDS)
-                if undone or await glancing != silent:
-                    seen = await emptiness.look(self._cluster(record))
-                    if changed := seen ^ silent:
-                        words = "; ".join(sorted(changed)[:_SAID])
-                        raise InfrastructureError(f"the empty matrix is not what it was: {words}")
+                async with _beside(begin):
+                    if undone or await glancing != silent:
+                        seen = await emptiness.look(self._cluster(record))
+                        if changed := seen ^ silent:
+                            words = "; ".join(sorted(changed)[:_SAID])
+                            raise InfrastructureError(f"the empty matrix is not what it was: {words}")
         finally:
             glancing.cancel()
             await asyncio.gather(glancing, return_exceptions=True)
@@ -155,7 +159,7 @@ class Cleaner:
             InfrastructureError: something does after all rounds.
         """
         for turn in range(_ROUNDS):
-            now, kinds = await fingerprint.take(api, await _answers(api))
+            now, kinds = await fingerprint.take(api, await awake(api, _AWAKE_SECONDS, tell))
             found = fingerprint.differences(then, now)
             if not found:
                 return now, turn > 0
@@ -164,7 +168,7 @@ class Cleaner:
             if len(found) > _SAID:
                 tell(f"undoing {len(found) - _SAID} more")
             await _Repair(api, mirror, kinds, then, now).make(found)
-        now, _kinds = await fingerprint.take(api, await _answers(api))
+        now, _kinds = await fingerprint.take(api, await awake(api, _AWAKE_SECONDS, tell))
         if left := fingerprint.differences(then, now):
             raise InfrastructureError(f"it still differs: {'; '.join(str(each) for each in left[:_SAID])}")
         return now, True
@@ -186,26 +190,8 @@ async def _glance(cluster: Looked) -> frozenset[str] | None:
     """The empty matrix, seen briefly; None where that could not be."""
     try:
         return await emptiness.look(cluster, briefly=True)
-    except InfrastructureError:
+    except (InfrastructureError, Refused):
         return None
-
-
-async def _answers(api: Api) -> tuple[Resource, ...]:
-    """The kinds that it serves now.
-
-    It has a moment to answer: a machine that was asleep, or is busy, is no reason to make a cluster anew.
-
-    Raises:
-        ClusterGoneError: it does not.
-    """
-    limit = asyncio.get_running_loop().time() + _AWAKE_SECONDS
-    while True:
-        try:
-            return await api.resources(again=True)
-        except ClusterGoneError:
-            if asyncio.get_running_loop().time() > limit:
-                raise
-            await asyncio.sleep(_AGAIN_SECONDS)  # what does not answer cannot be watched
 
 
 class _Restored(NamedTuple):
@@ -313,6 +299,7 @@ _MAKERS = (
 
 def _packed(picture: Picture, silent: frozenset[str]) -> dict[str, Any]:
     return {
+        "version": _VERSION,
         "objects": [[key.resource, key.namespace, key.name, item] for key, item in picture.objects.items()],
         "pods": [[*owner, [dict(each) for each in labels]] for owner, labels in picture.pods.items()],
         "silent": sorted(silent),
@@ -320,6 +307,8 @@ def _packed(picture: Picture, silent: frozenset[str]) -> dict[str, Any]:
 
 
 def _unpacked(found: Mapping[str, Any]) -> tuple[Picture, frozenset[str]]:
+    if found["version"] != _VERSION:
+        raise ValueError
     objects = {Key(resource, namespace, name): item for resource, namespace, name, item in found["objects"]}
     pods = {(namespace, kind, name): tuple(labels) for namespace, kind, name, labels in found["pods"]}
     return Picture(objects, pods), frozenset(found["silent"])

@@ -65,6 +65,7 @@ class Record:
         families: 4, 6.
         dataplane: Calico's.
         hosts: outside hosts' addresses by name.
+        engine: the identity of the engine that runs it; empty where that is not known.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Record:
     dataplane: str = ""
     hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     made: float = 0.0
+    engine: str = ""
 
 
 def kept() -> tuple[Record, ...]:

@@ -5,6 +5,7 @@ Map:
 - `api`          what is asked of an API (a protocol), and its refusals
 - `access`       how a kubeconfig leads to an API: address, TLS, credentials
 - `client`       the API over HTTP; `channels` runs commands over its WebSocket
+- `patience`     an API that says nothing for a moment
 - `resources`    discovery: which kinds are served, and which decide traffic
 - `snapshot`     all objects that decide traffic, by list calls
 - `mirror`       the same followed by watches: versions, and waiting for conditions

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labs.kube.waiting import Written
 
 _FIRST = {"Namespace": 0, "CustomResourceDefinition": 0, "ServiceAccount": 1, "ConfigMap": 1, "Secret": 1}
-"""What others need is applied before them; policies come before the pods that they select, so that none is open."""
+"""What others need is applied before them; policies before pods of the same call, so that none of them is open."""
 _ACCOUNT_SECONDS = 15.0
 _KIND_SECONDS = 15.0
 _AT_A_TIME = 8

@@ -20,7 +20,7 @@ from labs.kube.lookout import Sight
 from labs.kube.resources import resource_of
 from labs.kube.signals import served
 from labs.kube.standing import Canary
-from labs.kube.turns import Turns
+from labs.kube.turns import State, Turns
 from labs.locks import FileLock
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from labs.kube.api import Api
     from labs.kube.mirror import Mirror
     from labs.kube.standing import Stand
-    from labs.kube.turns import State
 
     Sights = Mapping[str, list[Sight]]
     """What is looked at from each node."""
@@ -122,6 +121,10 @@ class Barrier:
         """
         async with self._alone():
             stand = await self._canary.stand()
+            if stand.absent:
+                raise InfrastructureError(
+                    f"the node {stand.absent[0]} is not ready", remedy="kubectl describe node says why"
+                )
             signals = await self._visible(_SAMPLED)
             await self._flip(stand, signals, {node: _proof(server) for node, server in stand.nodes.items()})
 
@@ -177,19 +180,19 @@ class Barrier:
         """Turn these signals to their other sides, and see it on each node, with what is looked at beside it."""
         ordered = sorted(signals, key=lambda each: (each is Signal.SERVICE, each))  # kube-proxy takes the longest
         states = dict(zip(ordered, await asyncio.gather(*(self._state(stand, each) for each in ordered)), strict=True))
-        doubtful = {each: state[0] for each, state in states.items() if not self._turns.is_seen(each, state)}
+        doubtful = {each: state.side for each, state in states.items() if not self._turns.is_seen(each, state)}
         if doubtful:  # somebody turned, and may not have lived to see it arrive
             await self._turn(stand, doubtful)  # written anew: the canary's pods may have other addresses since
             shut = {each: 1 - side for each, side in doubtful.items()}
             await self._seen(_sights(stand, doubtful, shut), _LIMIT_SECONDS)
-        sides = {each: 1 - state[0] for each, state in states.items()}
+        sides = {each: 1 - state.side for each, state in states.items()}
         turned = await self._turn(stand, sides)
         wanted = _sights(stand, sides, {})
         if beside is None:
             await self._seen(wanted, _LIMIT_SECONDS)
         else:
             await self._seen({node: wanted[node] + beside[node] for node in wanted}, _PROOF_SECONDS)
-        self._turns.note({each: (side, turned[each]) for each, side in sides.items()})
+        self._turns.note({each: State(side, turned[each], tuple(stand.nodes)) for each, side in sides.items()})
 
     async def _state(self, stand: Stand, signal: Signal) -> State:
         """The side that a signal's objects say; no versions when they do not agree, or are not there."""
@@ -197,9 +200,9 @@ class Barrier:
         found = await asyncio.gather(*(self._get(item) for item in objects))
         sides = {(item or {"metadata": {}})["metadata"].get("labels", {}).get(TURN, "") for item in found}
         if sides not in ({"0"}, {"1"}):
-            return 0, ()
+            return State(0, (), ())
         versions = tuple(str(item["metadata"]["resourceVersion"]) for item in found if item is not None)
-        return int(sides.pop()), versions
+        return State(int(sides.pop()), versions, tuple(stand.nodes))
 
     async def _turn(self, stand: Stand, sides: Mapping[Signal, int]) -> dict[Signal, tuple[str, ...]]:
         resources = await self._api.resources()

@@ -35,12 +35,14 @@ class Stand:
         servers: the same by the server's pod.
         clients: the addresses of the clients.
         service: the cluster's address of the canary's Service.
+        absent: the nodes that are not ready.
     """
 
     nodes: Mapping[str, str]
     servers: Mapping[str, str]
     clients: tuple[str, ...]
     service: str
+    absent: tuple[str, ...] = ()
 
 
 class Canary:
@@ -68,7 +70,8 @@ class Canary:
         """
         nodes, pods = await self._resource("v1", "Node"), await self._resource("v1", "Pod")
         await self._mirror.follow((nodes, pods))
-        names = tuple(sorted(name for (_, name), node in self._mirror.objects(nodes).items() if ready.node(node)))
+        every = {name: ready.node(node) for (_, name), node in self._mirror.objects(nodes).items()}
+        names = tuple(sorted(name for name, is_ready in every.items() if is_ready))
         if not names:
             raise InfrastructureError(
                 "no node of the cluster is ready", remedy="kubectl get nodes shows them; then start the lab again"
@@ -84,7 +87,8 @@ class Canary:
         by_node = {node: at[canary.name("server", node)] for node in names}
         clients = tuple(at[canary.name("client", node)] for node in names)
         only = {canary.name("server", node): address for node, address in by_node.items()}
-        return Stand(by_node, only, clients, await self._service(only))
+        absent = tuple(sorted(every.keys() - set(names)))
+        return Stand(by_node, only, clients, await self._service(only), absent)
 
     async def _there(self, pods: Resource) -> dict[Key, Manifest]:
         return {key_of(item): item for item in (await self._api.list(pods, NAMESPACE)).items}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labs import store
 from labs.kube.canary import Signal
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-State = tuple[int, tuple[str, ...]]
-"""Whose turn it is, and the resource versions of the objects that say so."""
+
+class State(NamedTuple):
+    """Whose turn it is, the resource versions of the objects that say so, and the nodes on which that is looked at."""
+
+    side: int
+    versions: tuple[str, ...]
+    nodes: tuple[str, ...]
 
 
 class Turns:
@@ -58,7 +63,7 @@ class Turns:
 
     def _write(self) -> None:
         if self._file is not None:
-            turns = {signal.value: [side, list(versions)] for signal, (side, versions) in self._seen.items()}
+            turns = {signal.value: state for signal, state in self._seen.items()}
             with contextlib.suppress(OSError):
                 store.write_atomically(self._file, json.dumps({"turns": turns, "rules": self._rules}))
 
@@ -66,5 +71,8 @@ class Turns:
         found: Mapping[str, Any] = {} if self._file is None else store.read_json(self._file)
         with contextlib.suppress(TypeError, ValueError, AttributeError):
             turns = dict(found.get("turns", {}))
-            self._seen |= {Signal(name): (int(side), tuple(versions)) for name, (side, versions) in turns.items()}
+            self._seen |= {
+                Signal(name): State(int(side), tuple(versions), tuple(nodes))
+                for name, (side, versions, nodes) in turns.items()
+            }
             self._rules = {str(name): str(version) for name, version in dict(found.get("rules", {})).items()}

@@ -55,6 +55,13 @@ def answer(**parts: str) -> str:
         "maps": "",
         "chains": ":cali-INPUT\n:cali-tw-cali0a94c8faeb8\n:KUBE-SVC-ERIFXISQEP7F7OF4\n:KUBE-SEP-X\n:INPUT\n",
         "tables": "table ip nat\ntable ip filter\n",
+        "rules": (
+            '-A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD\n'
+            '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES\n'
+            "-A OUTPUT -d 172.18.0.1/32 -j DOCKER_OUTPUT\n"
+            "-A CNI-HOSTPORT-SETMARK -j MARK --set-xmark 0x2000/0x2000\n"
+            "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n"
+        ),
         "now": "2026-11-24T17:44:30\n",
         "log": "",
         "end": "",
@@ -106,6 +113,22 @@ class Bed:
         self.asked.append((pod, *argv))
         bpftool = argv[0] == "bpftool"
         return Execution(127 if bpftool and not self.net else 0, self.net if bpftool else self.nat, "")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A FORWARD -p tcp -m tcp --dport 80 -j DROP",
+        "-A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE",
+        "100:\tfrom 10.244.0.5 lookup 100",
+        "32766:\tfrom all to 10.0.0.0/8 lookup main",
+    ],
+)
+async def test_rules_of_strangers_are_told_and_those_of_the_system_are_not(rule: str) -> None:
+    usual = answer().partition("=== rules\n")[2].partition("=== now")[0]
+    told = await dataplane.glance(["kind-worker"], Bed([answer(rules=usual + rule + "\n")]))
+    assert [node.foreign for node in told] == [(rule,)]
+    assert (await dataplane.glance(["kind-worker"], Bed([answer()])))[0].foreign == ()
 
 
 async def facts(bed: Bed, seconds: float = 0.0) -> DataplaneFacts:

@@ -244,6 +244,8 @@ class World:
     fails: dict[str, Exception] = field(default_factory=dict)
     engine_gone: bool = False
     ebpf: bool = False
+    rules: tuple[str, ...] = ()
+    name: str = "engine-a"
     """Whether nodes' kernels hold programs."""
 
     async def at(self, step: str) -> None:
@@ -263,6 +265,10 @@ class World:
 
     async def ping(self) -> None:
         self._answers()
+
+    async def info(self) -> dict[str, Any]:
+        self._answers()
+        return {"ID": self.name}
 
     async def containers(self, labels: Mapping[str, str | None]) -> tuple[Container, ...]:
         self._answers()
@@ -411,7 +417,7 @@ class FakePort:
     async def glance(self) -> tuple[NodeFacts, ...]:
         names = [item["metadata"]["name"] for item in await self.places() if item["kind"] == "Node"]
         programs = ("cali_tc_preambl",) if self._world.ebpf else ()
-        return tuple(NodeFacts(name, programs=programs, chains=9) for name in names)
+        return tuple(NodeFacts(name, programs=programs, chains=9, foreign=self._world.rules) for name in names)
 
     def close(self) -> None:
         return
@@ -421,6 +427,7 @@ class FakePort:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name in ("_LATE_SECONDS", "_REST_SECONDS", "_AGAIN_SECONDS"):  # an engine in memory is never late by more
         monkeypatch.setattr(f"labs.kind.create.{name}", 0.02)
+    monkeypatch.setattr("labs.kind.backend._PATIENCE_SECONDS", 1.0)
     calico = tmp_path / "calico"
     calico.mkdir()
     (calico / "10-calico.yaml").write_text(MANIFEST, encoding="utf-8")

@@ -136,6 +136,67 @@ async def test_two_labs_at_once_have_two_clusters(world: Any) -> None:
     assert len(world.clusters()) == 2
 
 
+async def test_a_start_beside_a_stop_waits_for_its_cluster_and_takes_it(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    (name,) = world.clusters()
+    pool = state.Pool(world.folder / "pool")
+    pool.write(replace(pool.read(name), stage=Stage.FREE, lab=""))
+    waits = asyncio.Event()
+    lock = pool.lock(name)  # as somebody has who gives it back
+    assert lock is not None
+    told = lambda line: waits.set() if "waiting for another command" in line else None  # noqa: E731 - a listener
+    starting = asyncio.ensure_future(world.backend().start(world.request("next", objects=()), world.lab("next"), told))
+    await asyncio.wait_for(waits.wait(), 5)
+    lock.remove()
+    await asyncio.wait_for(starting, 5)
+    assert stages(world) == {name: "taken"}
+
+
+async def test_clusters_of_another_engine_are_left_alone_and_not_forgotten(world: Any) -> None:
+    await world.backend().start(world.request("kept"), world.lab("kept"), str)
+    await world.backend().stop("kept", world.lab("kept"))
+    await world.backend().start(world.request("one"), world.lab("one"), str)
+    (name,) = world.clusters()
+    here, world.name, world.containers_known = dict(world.containers_known), "engine-b", {}
+    found = await world.backend().find("one", world.lab("one"))
+    assert (found.phase, "another Docker engine" in found.detail) == (Phase.BROKEN, True)
+    with pytest.raises(InfrastructureError, match=f"{name} runs on another Docker engine") as error:
+        await world.backend().stop("one", world.lab("one"))
+    assert "docker context" in error.value.remedy
+    world.name, world.containers_known = "engine-a", here
+    await world.backend().stop("one", world.lab("one"))
+    world.name, world.containers_known = "engine-b", {}
+    said: list[str] = []
+    await world.backend().start(world.request("two"), world.lab("two"), said.append)
+    assert any(line.startswith(f"{name} runs on another Docker engine") for line in said)
+    assert stages(world)[name] == "free"
+    assert len(stages(world)) == 2
+
+
+async def test_an_api_that_is_silent_for_a_moment_costs_nobody_a_lab(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    (api,) = world.apis.values()
+    for what in ("start", "stop"):
+        api.gone = True
+        asyncio.get_running_loop().call_later(0.3, setattr, api, "gone", False)
+        if what == "start":
+            await world.backend().start(world.request(), world.lab(), str)
+        else:
+            await world.backend().stop("first", world.lab())
+    assert list(stages(world).values()) == ["free"]
+    assert sum(run[0] == "create" for run in world.runs) == 1
+
+
+async def test_an_engine_that_does_not_answer_a_stop_is_said_and_costs_no_cluster(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    world.engine_gone = True
+    with pytest.raises(InfrastructureError, match="no Docker engine answers"):
+        await world.backend().stop("first", world.lab())
+    world.engine_gone = False
+    await world.backend().stop("first", world.lab())
+    assert list(stages(world).values()) == ["free"]
+
+
 async def test_other_topologies_do_not_take_each_others_clusters(world: Any) -> None:
     await world.backend().start(world.request(nodes=1), world.lab(), str)
     await world.backend().stop("first", world.lab())

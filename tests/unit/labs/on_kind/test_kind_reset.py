@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.errors import InfrastructureError
+from labs.kind.emptiness import workloads
 from labs.kube.api import Refused
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ def policy(api: Any) -> None:
 
 def global_policy(api: Any) -> None:
     api.put(thing("crd.projectcalico.org/v1", "GlobalNetworkPolicy", "default.deny", spec={"selector": "all()"}))
+
+
+def owned_policy(api: Any) -> None:
+    owner = [{"kind": "Deployment", "name": "coredns"}]
+    api.put(thing("networking.k8s.io/v1", "NetworkPolicy", "owned", "kube-system", ownerReferences=owner))
+
+
+def owned_global_policy(api: Any) -> None:
+    owner = [{"kind": "Namespace", "name": "default"}]
+    api.put(thing("crd.projectcalico.org/v1", "GlobalNetworkPolicy", "default.owned", ownerReferences=owner))
 
 
 def node_label(api: Any) -> None:
@@ -100,6 +111,8 @@ def namespace(api: Any) -> None:
 DIRT = [
     policy,
     global_policy,
+    owned_policy,
+    owned_global_policy,
     node_label,
     cordoned,
     namespace_label,
@@ -280,6 +293,46 @@ async def test_a_dataplane_that_was_switched_and_stayed_is_not_handed_out(world:
     await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
     assert any("runs eBPF programs" in line for line in said)
     assert sum(run[0] == "create" for run in world.runs) == 2
+
+
+async def test_a_rule_that_somebody_left_on_a_node_is_not_handed_out(world: Any) -> None:
+    await free(world)
+    world.rules = ("-A FORWARD -p tcp --dport 80 -j DROP",)
+    said: list[str] = []
+    await world.backend().start(world.request("second", objects=()), world.lab("second"), said.append)
+    assert any("has the rule -A FORWARD -p tcp --dport 80 -j DROP" in line for line in said)
+    assert sum(run[0] == "create" for run in world.runs) == 2
+
+
+async def test_what_the_cluster_itself_lacks_is_waited_for_before_the_lab_begins(world: Any) -> None:
+    """Else a lab's own workload that is never ready would pass for a fault of the cluster."""
+    api = await free(world)
+    there = copy.deepcopy(api.there("Deployment", "coredns"))
+    api.put({**there, "status": {**there.get("status", {}), "readyReplicas": 0, "observedGeneration": -1}})
+    begun = world.stop_at("begin")
+    starting = asyncio.ensure_future(world.backend().start(world.request("b"), world.lab("b"), str))
+    waiting = asyncio.ensure_future(begun.wait())
+    done, _ = await asyncio.wait({waiting}, timeout=0.3)
+    assert not done
+    api.put(there)
+    await asyncio.wait_for(waiting, 5)
+    world.pause["begin"].set()
+    await asyncio.wait_for(starting, 5)
+    assert list(world.apis.values()) == [api]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "begun"),
+    [
+        (("Namespace", "Deployment", "Service", "NetworkPolicy"), ("Namespace", "Deployment")),
+        (("Namespace", "Pod", "IPPool"), ()),
+        (("Namespace", "Pod", "LimitRange"), ()),
+        (("Namespace", "Pod", "MutatingWebhookConfiguration"), ()),
+    ],
+)
+def test_what_decides_on_pods_is_there_before_them(kinds: tuple[str, ...], begun: tuple[str, ...]) -> None:
+    objects = [thing("v1", kind, "x") for kind in kinds]
+    assert tuple(item["kind"] for item in workloads(objects)) == begun
 
 
 async def test_what_never_passed_is_the_clusters_own_affair(world: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kube import canary
+from labs.kube import canary, ready
 from labs.kube.api import Change, Listing, Output, Refused, Resource
 from labs.kube.canary import OPEN, TURN, Signal
 
@@ -224,7 +224,11 @@ class FakeApi:
                     self._enforced |= homes
 
     def _servers(self) -> list[str]:
-        return [canary.name("server", name) for name in ("node-a", "node-b")]
+        return [
+            canary.name("server", name)
+            for name in ("node-a", "node-b")
+            if ready.node(self.objects.get(("nodes", "", name), {}))
+        ]
 
 
 def _kept(before: dict[str, Any]) -> dict[str, Any]:

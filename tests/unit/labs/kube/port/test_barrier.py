@@ -172,6 +172,63 @@ async def test_a_sample_that_does_not_arrive_is_said_soon_and_seen_by_the_next(
     await barrier.sample()
 
 
+async def test_a_turn_says_nothing_of_nodes_that_were_away(api: Any, barrier: Barrier) -> None:
+    """One that comes back may still have the turn before the last open."""
+    await barrier.prove()
+    node = api.objects["nodes", "", "node-b"]
+    api.put("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-b"}})
+    await asyncio.sleep(0)
+    await barrier.wait({Signal.POLICY})
+    with pytest.raises(InfrastructureError, match="node-b is not ready"):
+        await barrier.sample()
+    api.put("nodes", node)
+    api.applied.clear()
+    await barrier.wait({Signal.POLICY})
+    assert api.applied.count("networkpolicies.networking.k8s.io/turn") == 2
+
+
+async def test_what_nobody_touched_is_not_written_again_by_the_next_process(api: Any, lock: Path) -> None:
+    file, mirror = lock.with_name("turns.json"), Mirror(api)
+    try:
+        await Barrier(api, mirror, lock=lock, kept=file).prove()
+        api.applied.clear()
+        await Barrier(api, mirror, lock=lock, kept=file).sample()
+        turned = {
+            "networkpolicies.networking.k8s.io/turn",
+            *(f"pods/{name('server', n)}" for n in ("node-a", "node-b")),
+        }
+        assert set(api.applied) == turned
+    finally:
+        mirror.close()
+        api.end_watches()
+
+
+@pytest.mark.parametrize("touched", ["a rule changed", "a rule is gone", "a pod lost its label", "another image"])
+async def test_what_somebody_touched_is_written_again(api: Any, lock: Path, touched: str) -> None:
+    file, mirror = lock.with_name("turns.json"), Mirror(api)
+    try:
+        await Barrier(api, mirror, lock=lock, kept=file).prove()
+        key = "networkpolicies.networking.k8s.io"
+        pod = api.objects["pods", NAMESPACE, name("server", "node-b")]
+        match touched:
+            case "a rule changed":
+                item = api.objects[key, NAMESPACE, "closed"]
+                api.put(api.kind("networkpolicies", "networking.k8s.io"), {**item, "spec": {"podSelector": {}}})
+            case "a rule is gone":
+                api.remove(api.kind("networkpolicies", "networking.k8s.io"), NAMESPACE, "closed")
+            case "a pod lost its label":
+                api.put("pods", {**pod, "metadata": {**pod["metadata"], "labels": {}}})
+            case _:
+                (container,) = pod["spec"]["containers"]
+                api.put("pods", {**pod, "spec": {**pod["spec"], "containers": [{**container, "image": "other"}]}})
+        api.applied.clear()
+        await Barrier(api, mirror, lock=lock, kept=file).sample()
+        assert f"{key}/closed" in api.applied
+    finally:
+        mirror.close()
+        api.end_watches()
+
+
 async def test_who_cannot_look_has_not_seen(api: Any, barrier: Barrier) -> None:
     api.blind = True
     with pytest.raises(InfrastructureError, match="cannot look whether policies are enforced: sh: not found") as error:
