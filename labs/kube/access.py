@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import ipaddress
 import ssl
 import tempfile
@@ -29,6 +30,8 @@ _CONNECTIONS = 64
 """Kept open: those of the threads, and one for each kind that is watched."""
 _BROKEN = (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError, StopIteration)
 _CLUSTER, _USER = {"server", "certificate-authority-data"}, {"client-certificate-data", "client-key-data"}
+_STRAIGHT = {"http_proxy_host": "none", "http_no_proxy": ["*"]}
+"""For a WebSocket that goes by no proxy, whatever the environment says: the second is read beside the first only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def read(kubeconfig: Path, context: str = "") -> Access:
         context: empty for the file's current one.
 
     Raises:
-        InfrastructureError: the file cannot be used.
+        InfrastructureError: the file cannot be used, or a temporary file is needed and cannot be written.
     """
     return _plain(kubeconfig, context) or _by_client(kubeconfig, context)
 
@@ -74,14 +77,41 @@ def _plain(kubeconfig: Path, context: str) -> Access | None:
             return None
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # knows no authority but this one
         tls.load_verify_locations(cadata=_decoded(cluster["certificate-authority-data"]).decode())
-        with tempfile.TemporaryDirectory(prefix="netdojo-") as folder:  # the one that reads these reads files only
-            pem = Path(folder) / "client.pem"
-            pem.write_bytes(b"\n".join(_decoded(user[key]) for key in sorted(_USER)))
-            tls.load_cert_chain(pem)
+        _show(tls, b"\n".join(_decoded(user[key]) for key in sorted(_USER)))
         pool = urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=tls)
         # Nobody stands between this machine and itself, whatever HTTPS_PROXY says: kubectl goes straight there too.
-        return Access(cluster["server"].rstrip("/"), pool, {"context": tls}, {}, dict)
+        return Access(cluster["server"].rstrip("/"), pool, {"context": tls}, _STRAIGHT, dict)
     return None
+
+
+def _show(tls: ssl.SSLContext, certificate: bytes) -> None:
+    """Have a client's certificate and key shown, which are read from a file only.
+
+    Raises:
+        ssl.SSLError: they are none.
+        InfrastructureError: the file cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="netdojo-") as folder:
+            pem = Path(folder) / "client.pem"
+            pem.write_bytes(certificate)
+            tls.load_cert_chain(pem)
+    except ssl.SSLError:  # an OSError, too
+        raise
+    except OSError as error:
+        raise _unwritten(error) from error
+
+
+def _is_full(error: OSError) -> bool:
+    """Whether the temporary folder has no room: nothing else is written. Without a name, none was found that has."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT} or (error.errno == errno.ENOENT and not error.filename)
+
+
+def _unwritten(error: OSError) -> InfrastructureError:
+    return InfrastructureError(
+        f"the kubeconfig's certificates need a temporary file, which cannot be written: {error}",
+        remedy="free some space in the system's temporary folder (df -h /tmp), or let TMPDIR name another one",
+    )
 
 
 def _decoded(text: str) -> bytes:
@@ -108,6 +138,8 @@ def _by_client(kubeconfig: Path, context: str) -> Access:
         configuration.retries = False
         pool = ApiClient(configuration).rest_client.pool_manager
     except (ConfigException, *_BROKEN) as error:
+        if isinstance(error, OSError) and _is_full(error):
+            raise _unwritten(error) from error
         raise InfrastructureError(
             f"the kubeconfig {kubeconfig} cannot be used{f' with context {context}' if context else ''}: {error}",
             remedy="kubectl config get-contexts shows what the file has",

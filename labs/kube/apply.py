@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from content.errors import Defect
+from grader.errors import InfrastructureError
 from labs.kube.api import Refused
 from labs.kube.deleting import GRACE_SECONDS
 from labs.kube.resources import resource_of
@@ -50,7 +52,7 @@ class Writer:
             again: they will be applied once more, soon; what was taken of them then is not written twice.
 
         Raises:
-            InfrastructureError: the API does not answer.
+            InfrastructureError: the API does not answer, or does not serve a kind that was defined.
         """
         stages: dict[int, dict[tuple[str, ...], list[Manifest]]] = {}
         for item in objects:
@@ -114,15 +116,45 @@ class Writer:
         if homes and accounts:
             await self._mirror.follow([accounts])
             await self._mirror.until(lambda: homes <= self._mirror.objects(accounts).keys() or None, _ACCOUNT_SECONDS)
-        kinds = {
-            (item["spec"]["group"], item["spec"]["names"]["plural"])
-            for resource, item in written
-            if resource.kind == "CustomResourceDefinition"
-        }
-        if kinds:
+        definitions = [each for each in written if each[0].kind == "CustomResourceDefinition"]
+        if definitions:
+            await self._served(definitions)
+
+    async def _served(self, definitions: Sequence[Written]) -> None:
+        """Return when the API serves the kinds that these define.
+
+        Raises:
+            InfrastructureError: it does not in time; the message says which, and why.
+        """
+
+        async def late() -> list[Written]:
+            known = {(each.group, each.plural) for each in await self._api.resources(again=True)}
+            return [each for each in definitions if _defined(each[1]) not in known]
+
+        left = list(definitions)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_KIND_SECONDS):
-                while kinds - {(each.group, each.plural) for each in await self._api.resources(again=True)}:  # noqa: ASYNC110 - discovery cannot be watched
+                while left := await late():  # noqa: ASYNC110 - discovery cannot be watched
                     await asyncio.sleep(0.2)
+        if not left:
+            return
+        said = [f"{item['metadata']['name']}: {await self._why(resource, item)}" for resource, item in left]
+        raise InfrastructureError(
+            f"the API does not serve what these CustomResourceDefinitions define: {'; '.join(said)}",
+            remedy="kubectl describe crd says more of each; where a name is taken, another definition has to go first",
+        )
+
+    async def _why(self, resource: Resource, definition: Manifest) -> str:
+        """Why a definition is not served, in the words of its conditions."""
+        with contextlib.suppress(Refused):
+            definition = await self._api.get(resource, "", str(definition["metadata"]["name"])) or definition
+        conditions = (definition.get("status") or {}).get("conditions") or ()
+        said = [
+            f"{each['type']} is {each['status']}: {each.get('message') or each.get('reason', '')}"
+            for each in conditions
+            if each.get("type") in {"NamesAccepted", "Established"} and each.get("status") != "True"
+        ]
+        return ", ".join(said) or f"not within {_KIND_SECONDS:.0f} s"
 
     async def delete(self, objects: Iterable[Manifest]) -> list[Written]:
         """Ask for the end of objects; those that were there, as they were.
@@ -147,6 +179,12 @@ class Writer:
         grace = GRACE_SECONDS if resource.kind == "Pod" else None
         there = await self._api.delete(resource, namespace, str(metadata["name"]), grace=grace)
         return (resource, found) if there else None
+
+
+def _defined(definition: Manifest) -> tuple[str, str]:
+    """The kind of a definition: its group and its name in paths."""
+    spec = definition["spec"]
+    return str(spec["group"]), str(spec["names"]["plural"])
 
 
 def _stage(item: Manifest) -> int:

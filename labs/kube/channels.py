@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +40,7 @@ _LIMIT = 4 << 20
 
 
 class Session:
-    """One command; `run` blocks until it ends, `close` from another thread ends `run`."""
+    """One command; `run` blocks until it ends, `close` from another thread ends `run` (see there)."""
 
     def __init__(self, access: Access, path: str, stdin: bytes, seconds: float) -> None:
         self._proxied: Mapping[str, Any] = access.proxied
@@ -47,6 +49,8 @@ class Session:
         self._stdin = stdin
         self._seconds = seconds
         self._socket = WebSocket(sslopt=dict(access.tls), skip_utf8_validation=True)
+        self._closed = False
+        self._lock = threading.Lock()
 
     def run(self) -> Output:
         """Open, feed, collect, and return.
@@ -54,14 +58,42 @@ class Session:
         Raises:
             TimeoutError: it did not end in time.
             Refused: the API does not run it.
-            ClusterGoneError: the connection broke, or was not made.
+            ClusterGoneError: the connection broke, was not made, or was closed.
         """
         try:
             self._open()
+            return self._talk()
+        finally:
+            with self._lock, contextlib.suppress(OSError):
+                self._socket.shutdown()  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """End `run`: at once, or when the step is done that it is at to make its connection (`_OPEN_SECONDS` at most).
+
+        A command that still runs in the pod ends when it writes, or never.
+        """
+        with self._lock:
+            self._closed = True
+            connection = self._socket.sock
+            if connection is not None:
+                # No more than this: `run` may be reading, and would go on with whatever has the descriptor's number
+                # next; and a TLS connection's own `shutdown` takes the TLS from under it.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    def _open(self) -> None:
+        options = {"header": self._headers, "subprotocols": list(_PROTOCOLS), "timeout": _OPEN_SECONDS}
+        try:
+            if not self._closed:
+                self._socket.connect(self._url, **options, **self._proxied)  # type: ignore[no-untyped-call]
         except WebSocketBadStatusException as error:
             raise _refusal(error) from error
         except (WebSocketException, OSError) as error:
             raise ClusterGoneError(f"a command could not be started: {error}", remedy="try again") from error
+        if self._closed:
+            raise ClusterGoneError("a command was closed before it was started")
+
+    def _talk(self) -> Output:
         deadline = time.monotonic() + self._seconds
         try:
             self._feed()
@@ -70,17 +102,6 @@ class Session:
             raise TimeoutError from None
         except (WebSocketException, OSError) as error:
             raise ClusterGoneError(f"a command's connection broke: {error}", remedy="try again") from error
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Let go of it; a command that still runs ends when it writes, or never."""
-        with contextlib.suppress(OSError, WebSocketException):
-            self._socket.shutdown()  # type: ignore[no-untyped-call]
-
-    def _open(self) -> None:
-        options = {"header": self._headers, "subprotocols": list(_PROTOCOLS), "timeout": _OPEN_SECONDS}
-        self._socket.connect(self._url, **options, **self._proxied)  # type: ignore[no-untyped-call]
 
     def _feed(self) -> None:
         for start in range(0, len(self._stdin), _CHUNK):

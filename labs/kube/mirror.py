@@ -15,7 +15,7 @@ from labs.kube.api import Refused
 from labs.kube.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from grader.ports import Manifest
     from labs.kube.api import Api, Listing, Resource
@@ -92,17 +92,43 @@ class Mirror:
             InfrastructureError: a list or watch cannot be had.
         """
         wanted = [resource for resource in dict.fromkeys(resources) if "watch" in resource.verbs]
-        new = [resource for resource in wanted if resource not in self._followed]
+        while late := [resource for resource in wanted if not self._has_begun(resource)]:
+            new = [resource for resource in late if resource not in self._followed]
+            await (self._follow(new) if new else self._others(late))
+
+    async def _follow(self, new: Sequence[Resource]) -> None:
+        """Follow kinds that nobody follows; whatever happens, none is left that has not begun."""
         self._followed |= {resource: Followed(resource) for resource in new}
-        lists = await asyncio.gather(*(self._list(resource) for resource in new), return_exceptions=True)
-        for resource, listing in zip(new, lists, strict=True):
-            if isinstance(listing, BaseException):
-                for each in new:
-                    if not self._followed[each].begun:
-                        del self._followed[each]
-                raise listing
-            self._begin(self._followed[resource], listing)
-        await self.until(lambda: all(self._followed[resource].begun for resource in wanted) or None, _FIRST_SECONDS)
+        try:
+            lists = await asyncio.gather(*(self._list(resource) for resource in new), return_exceptions=True)
+            for resource, listing in zip(new, lists, strict=True):
+                if isinstance(listing, BaseException):
+                    raise listing
+                self._begin(self._followed[resource], listing)
+        finally:
+            for resource in new:
+                if not self._followed[resource].begun:
+                    del self._followed[resource]
+            self._tell()
+
+    async def _others(self, late: Sequence[Resource]) -> None:
+        """Wait until kinds that somebody else is about to follow have begun, or are left to us.
+
+        Raises:
+            InfrastructureError: neither happened in time.
+        """
+
+        def decided() -> bool | None:
+            return all(each not in self._followed or self._followed[each].begun for each in late) or None
+
+        if await self.until(decided, _FIRST_SECONDS) is None:
+            raise InfrastructureError(
+                f"these were not listed within {_FIRST_SECONDS:.0f} s: {', '.join(map(str, late))}",
+                remedy="the cluster may be busy: try again",
+            )
+
+    def _has_begun(self, resource: Resource) -> bool:
+        return resource in self._followed and self._followed[resource].begun
 
     def objects(self, resource: Resource) -> dict[Key, Manifest]:
         """The objects of a followed kind as they were told; a copy."""

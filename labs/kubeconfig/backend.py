@@ -117,7 +117,8 @@ class KubeconfigBackend:
             try:
                 if request.transient:
                     self._hold(folder)
-                await self._make(request, folder, progress, context, asked)
+                with rights.explained(context.name):
+                    await self._make(request, folder, progress, context, asked)
             except BaseException:
                 with contextlib.suppress(InfrastructureError):  # what is left stays in the journal
                     await finish(self._clear(folder))
@@ -201,9 +202,9 @@ class KubeconfigBackend:
             store.write_atomically(folder / KUBECONFIG, text)
         api = self._connect(folder / KUBECONFIG)
         self._apis[folder] = text, api
+        await rights.demand(api, context.name)
         found = await target.look(api, context.server)
         target.fits(found, request, progress)
-        await rights.demand(api, context.name)
         way = await target.way_of(api, found, self._settings, self._engine)
         known = Journal(
             request.name, context.name, found.identity, _home(folder), ways=way, namespace=request.namespace
@@ -264,7 +265,8 @@ class KubeconfigBackend:
         if not known.ready or (known.transient and not is_held(folder / HOLDER)):
             return Running(name, self.name, Phase.STARTING, folder)
         try:
-            wrong = await self._wrong(known, folder)
+            with rights.explained(known.context):
+                wrong = await self._wrong(known, folder)
         except NetdojoError as error:
             wrong = error.message
         kubeconfig = folder / KUBECONFIG

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from content.errors import UsageError
 from grader.errors import InfrastructureError
 from labs.kube.resources import resource_of
+from labs.kubeconfig import rights
 from labs.kubeconfig.journal import LAB
 from labs.kubeconfig.scope import Ref, is_namespace, ref, scope
 
@@ -49,7 +50,7 @@ class Keeper:
             also: more that is to be agreed to, in words.
 
         Raises:
-            InfrastructureError: a name is taken by what is not the lab's.
+            InfrastructureError: a name is taken by what is not the lab's, or it cannot be told whether it is.
             UsageError: the user did not agree.
         """
         given = tuple(objects)
@@ -107,7 +108,8 @@ class Keeper:
     async def _free(self, item: Ref) -> bool:
         """Whether a name may be used: nobody has it, or what has it is the lab's."""
         resource = resource_of({"apiVersion": item.api, "kind": item.kind}, await self._api.resources())
-        found = await self._api.get(resource, item.namespace, item.name) if resource is not None else None
+        with rights.explained(self.journal.context):
+            found = await self._api.get(resource, item.namespace, item.name) if resource is not None else None
         return found is None or is_marked(found, self.journal)
 
     def _marked(self, item: Manifest) -> Manifest:

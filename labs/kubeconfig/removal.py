@@ -7,6 +7,7 @@ but for one that stood before the first of them came.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
@@ -37,19 +38,28 @@ async def remove(api: Api, journal: Journal) -> None:
     Raises:
         InfrastructureError: the cluster does not do it, or does not answer; doing it again goes on.
     """
+    try:
+        doomed = await _doomed(api, journal)
+        await asyncio.gather(*(_delete(api, resource, item) for resource, item in doomed))
+    except Refused as refused:
+        raise InfrastructureError(
+            f"the cluster of context {journal.context} does not show or delete the lab's objects: {refused.message}",
+            remedy="stop the lab again when you may get and delete them; `netdojo lab status` shows it until then",
+        ) from refused
+    await _gone(api, doomed, journal)
+
+
+async def _doomed(api: Api, journal: Journal) -> list[tuple[Resource, Manifest]]:
+    """What is there of it, and the canary where this lab is the last."""
     spaces = tuple(Ref("v1", "Namespace", name) for name in journal.namespaces)
     doomed = [found for found in [await _mine(api, item, journal) for item in (*journal.objects, *spaces)] if found]
     namespaces = await _resource(api, Ref("v1", "Namespace", ""))
     if journal.canary and namespaces is not None and not await _others(api, namespaces, journal):
-        doomed += [found for found in [await _found(api, item) for item in _CANARY] if found]
-    try:
-        await asyncio.gather(*(_delete(api, resource, item) for resource, item in doomed))
-    except Refused as refused:
-        raise InfrastructureError(
-            f"the cluster of context {journal.context} does not delete the lab's objects: {refused.message}",
-            remedy="stop the lab again when you may delete them; `netdojo lab status` shows it until then",
-        ) from refused
-    await _gone(api, doomed, journal)
+        for item in _CANARY:
+            with contextlib.suppress(Refused):  # who may not see a kind has not made any, and ends a lab all the same
+                found = await _found(api, item)
+                doomed += [found] if found else []
+    return doomed
 
 
 async def takes_canary(api: Api, journal: Journal) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from labs.kube.api import Refused
 from labs.kubeconfig.settings import AGENTS, CONTAINERS, PODS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from labs.kube.api import Api
 
@@ -32,7 +33,7 @@ class Right:
         return f"{self.verb} {named}/{self.part}" if self.part else f"{self.verb} {named}"
 
 
-_READ = ("list", "watch")
+_READ = ("get", "list", "watch")
 _WRITE = ("create", "patch", "delete")
 ALWAYS = (
     *(Right(verb, "namespaces") for verb in (*_READ, *_WRITE)),
@@ -74,6 +75,22 @@ async def demand(api: Api, context: str) -> None:
             f"the user of context {context} may not: {', '.join(map(str, lacking))}",
             remedy="ask the cluster's administrator for a ClusterRole with these rights, or use --on sandbox",
         )
+
+
+@contextlib.contextmanager
+def explained(context: str) -> Iterator[None]:
+    """Say of what the API refuses inside that it does, and who can change that.
+
+    Raises:
+        InfrastructureError: it refused something.
+    """
+    try:
+        yield
+    except Refused as refused:
+        raise InfrastructureError(
+            f"the cluster of context {context} refuses: {refused.message}",
+            remedy="ask the cluster's administrator for that right, and try again",
+        ) from refused
 
 
 async def _held(api: Api, right: Right) -> bool:

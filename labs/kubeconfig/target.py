@@ -32,7 +32,7 @@ class Target:
     """A cluster that answered.
 
     Attributes:
-        identity: the uid of its namespace kube-system; its server where that cannot be read.
+        identity: the uid of its namespace kube-system; its server where there is none.
         nodes: those that are ready.
         capabilities: what it can do.
     """
@@ -46,7 +46,7 @@ async def look(api: Api, server: str) -> Target:
     """What is there.
 
     Raises:
-        InfrastructureError: it does not answer, or shows no node that is ready.
+        InfrastructureError: it does not answer, shows no node that is ready, or does not say which one it is.
     """
     try:
         nodes = [item for item in (await api.list(await resource(api, "Node"))).items if ready.node(item)]
@@ -67,11 +67,18 @@ async def look(api: Api, server: str) -> Target:
 
 
 async def identity(api: Api, server: str) -> str:
-    """By what a cluster is told from another that has its address now."""
+    """By what a cluster is told from another that has its address now.
+
+    Raises:
+        InfrastructureError: it cannot be read; that does not make it another.
+    """
     try:
         found = await api.get(await resource(api, "Namespace"), "", "kube-system")
-    except Refused:
-        found = None
+    except Refused as refused:
+        raise InfrastructureError(
+            f"the cluster cannot be told from others: {refused.message}",
+            remedy="ask its administrator for the right to get namespaces: clusters are known by their kube-system",
+        ) from refused
     return str(found["metadata"]["uid"]) if found is not None else server
 
 

@@ -57,6 +57,7 @@ class MemoryApi:
 
     Attributes:
         denied: what the user may not do, as `verb resource[/part]`.
+        hidden: names of objects that the user may not get.
         before_write: called with each object before it is made or changed.
         answers: what commands in pods print.
     """
@@ -64,6 +65,7 @@ class MemoryApi:
     def __init__(self, *objects: Manifest) -> None:
         self.kept: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.denied: set[str] = set()
+        self.hidden: set[str] = set()
         self.before_write: Callable[[Manifest], None] = lambda _: None
         self.executed: list[tuple[str, str, tuple[str, ...]]] = []
         self.gone: Exception | None = None
@@ -107,6 +109,8 @@ class MemoryApi:
         return Listing(tuple(copy.deepcopy(items)), str(len(self._events)))
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        if name in self.hidden:
+            raise Refused(403, "Forbidden", f'{resource} "{name}" is forbidden: User "me" cannot get it')
         return copy.deepcopy(self.kept.get((resource.kind, namespace if resource.namespaced else "", name)))
 
     async def apply(self, resource: Resource, namespace: str, manifest: Manifest, manager: str = "netdojo") -> Manifest:

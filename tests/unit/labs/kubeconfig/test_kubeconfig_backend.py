@@ -228,9 +228,59 @@ async def test_what_such_a_cluster_cannot_be_is_said_before(desk: Desk, fields: 
 
 
 async def test_missing_rights_are_named_all_at_once(desk: Desk) -> None:
-    desk.api.denied = {"create namespaces", "create pods/exec"}
-    with pytest.raises(NotCapableError, match="create namespaces, create pods/exec"):
+    desk.api.denied = {"get namespaces", "create namespaces", "create pods/exec"}
+    desk.api.hidden = {"kube-system", "shop"}
+    with pytest.raises(NotCapableError, match="get namespaces, create namespaces, create pods/exec"):
         await desk.start()
+
+
+@pytest.mark.parametrize("hidden", ["kube-system", "shop", "everywhere"])
+async def test_a_right_that_is_taken_away_later_is_named_and_the_journal_stays(desk: Desk, hidden: str) -> None:
+    before = set(desk.api.kept)
+    await desk.start(*LAB, WIDE)
+    desk.api.hidden = {hidden}
+    found = await desk.backend().find("bank", desk.folder)
+    assert (found.phase is Phase.BROKEN) is (hidden in found.detail)
+    assert (found.phase is Phase.BROKEN) is (hidden in {"kube-system", "shop"})
+    with pytest.raises(InfrastructureError, match=f'"{hidden}" is forbidden') as error:
+        await desk.backend().stop("bank", desk.folder)
+    assert type(error.value) is InfrastructureError  # the cluster is not gone, and no other
+    assert journal.FILE not in error.value.remedy
+    desk.api.hidden = set()
+    await desk.backend().stop("bank", desk.folder)
+    assert set(desk.api.kept) == before
+
+
+async def test_a_kind_of_the_canarys_that_the_user_may_not_see_does_not_keep_a_lab_from_ending(desk: Desk) -> None:
+    before = set(desk.api.kept)
+    await desk.start()
+    desk.api._put({**WIDE, "metadata": {"name": "netdojo-canary"}})
+    desk.api.hidden = {"netdojo-canary"}
+    await desk.backend().stop("bank", desk.folder)
+    assert set(desk.api.kept) - before == {("GlobalNetworkPolicy", "", "netdojo-canary")}
+    assert not desk.folder.exists()
+
+
+async def test_what_cannot_be_told_to_be_free_is_not_taken(desk: Desk) -> None:
+    before = set(desk.api.kept)
+    desk.api.hidden = {"everywhere"}
+    with pytest.raises(InfrastructureError, match=r'context play refuses: .*"everywhere" is forbidden'):
+        await desk.start(*LAB, WIDE)
+    assert set(desk.api.kept) == before
+    await desk.start()
+    backend = desk.backend()
+    cluster = await backend.connect(await backend.find("bank", desk.folder))
+    with pytest.raises(InfrastructureError, match='"everywhere" is forbidden'):
+        await cluster.apply([WIDE])
+
+
+async def test_a_canary_that_cannot_be_looked_for_ends_a_start_before_anything_is_made(desk: Desk) -> None:
+    before = set(desk.api.kept)
+    desk.api.hidden = {"netdojo-canary"}
+    with pytest.raises(InfrastructureError, match=r'context play refuses: .*"netdojo-canary" is forbidden'):
+        await desk.start()
+    assert set(desk.api.kept) == before
+    assert not desk.folder.exists()
 
 
 @pytest.mark.parametrize(

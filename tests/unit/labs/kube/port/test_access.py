@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import ssl
 import subprocess
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+import urllib3
 
 from grader.errors import ClusterGoneError, InfrastructureError
 from labs.kube import access
+from labs.kube.api import Refused
 from labs.kube.client import connect
 
 if TYPE_CHECKING:
@@ -139,10 +142,63 @@ async def test_a_token_is_sent(written: Any) -> None:
     assert told(written({}, {"token": "secret"})) == {"who": "kubernetes-admin", "token": "Bearer secret"}
 
 
-async def test_no_proxy_stands_between_this_machine_and_itself(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy for all that leaves this machine, at which nobody answers."""
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def command(kubeconfig: Path) -> str:
+    """What becomes of a command: the server here answers it, but with no WebSocket."""
+    with pytest.raises((Refused, ClusterGoneError)) as error:
+        await connect(kubeconfig).exec("default/web", ["true"], b"", 5)
+    return type(error.value).__name__
+
+
+@pytest.mark.usefixtures("dead_proxy")
+async def test_no_proxy_stands_between_this_machine_and_itself(written: Any) -> None:
     assert told(written())["who"] == "kubernetes-admin"
+    assert await command(written()) == "Refused"
+
+
+@pytest.mark.usefixtures("dead_proxy")
+@pytest.mark.parametrize(("past", "becomes"), [("", "ClusterGoneError"), ("127.0.0.1", "Refused")])
+async def test_a_proxy_that_the_client_would_ask_is_asked_for_requests_and_commands(
+    written: Any, monkeypatch: pytest.MonkeyPatch, past: str, becomes: str
+) -> None:
+    monkeypatch.setenv("no_proxy", past)
+    file = written({}, {"token": "secret"})
+    if becomes == "Refused":
+        assert told(file)["who"] == "kubernetes-admin"
+    else:
+        with pytest.raises(urllib3.exceptions.ProxyError):
+            told(file)
+    assert await command(file) == becomes
+
+
+@pytest.mark.parametrize("user", [{}, {"token": "secret"}], ids=["kind's file", "another"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "tmp/x"),
+        FileNotFoundError(errno.ENOENT, "No usable temporary directory found in [...]"),
+    ],
+    ids=["full", "none"],
+)
+def test_no_room_for_the_certificates_is_no_fault_of_the_file(
+    written: Any, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any], error: OSError
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise error
+
+    for name in ("mkdtemp", "mkstemp"):
+        monkeypatch.setattr(f"tempfile.{name}", full)
+    with pytest.raises(InfrastructureError, match="a temporary file, which cannot be written") as raised:
+        access.read(written({}, user))
+    assert "free some space" in raised.value.remedy
 
 
 async def test_another_authoritys_server_is_not_believed(written: Any) -> None:

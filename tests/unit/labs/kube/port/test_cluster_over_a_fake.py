@@ -12,7 +12,7 @@ from content.errors import BrokenContentError, UsageError
 from grader.errors import ClusterGoneError, InfrastructureError
 from grader.ports import Capabilities, Observation, Outcome, Probe
 from labs.kube import waiting
-from labs.kube.api import Refused
+from labs.kube.api import Refused, Resource
 from labs.kube.canary import Signal
 from labs.kube.cluster import KubeCluster
 
@@ -113,6 +113,50 @@ async def test_a_pod_that_does_not_run_is_named_with_its_reason(
     status = {"phase": "Pending", "containerStatuses": [{"state": state}]}
     with pytest.raises(InfrastructureError, match="these do not run: pod shop/web: ErrImagePull: no such image"):
         await cluster.apply([thing("Pod", "web", status=status)])
+
+
+@pytest.fixture
+def definition(api: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A definition of a kind, in a cluster that takes definitions."""
+    monkeypatch.setattr("labs.kube.apply._KIND_SECONDS", 0.1)
+    group, names = "apiextensions.k8s.io", ("customresourcedefinitions", "CustomResourceDefinition")
+    api.kinds.append(Resource(group, "v1", *names, namespaced=False, verbs=frozenset({"list", "watch"})))
+    spec = {"group": "example.org", "names": {"plural": "things", "kind": "Thing"}}
+    return thing(names[1], "things.example.org", f"{group}/v1", spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "why"),
+    [
+        (
+            [("NamesAccepted", "False", '"Thing" is taken'), ("Established", "False", "not all names are accepted")],
+            'NamesAccepted is False: "Thing" is taken, Established is False: not all names are accepted',
+        ),
+        ([("NamesAccepted", "True", "no conflicts found"), ("Established", "True", "it is")], "not within 0 s"),
+        ([], "not within 0 s"),
+    ],
+)
+async def test_a_kind_that_is_never_served_is_told_with_its_definitions_reasons(
+    api: Any, cluster: KubeCluster, definition: dict[str, Any], conditions: list[tuple[str, str, str]], why: str
+) -> None:
+    told = [dict(zip(("type", "status", "message"), each, strict=True)) for each in conditions]
+    later = {**definition, "status": {"conditions": told}}
+    asyncio.get_running_loop().call_later(0.02, api.put, api.kinds[-1], later)
+    with pytest.raises(InfrastructureError, match=f"define: things.example.org: {why}$") as error:
+        await cluster.apply([definition])
+    assert "kubectl describe crd" in error.value.remedy
+
+
+async def test_a_kind_that_is_served_after_a_moment_is_waited_for(
+    api: Any, cluster: KubeCluster, definition: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labs.kube.apply._KIND_SECONDS", 15.0)
+    asyncio.get_running_loop().call_later(
+        0.05, api.kinds.append, Resource("example.org", "v1", "things", "Thing", namespaced=True)
+    )
+    item = thing("Thing", "one", "example.org/v1")
+    await cluster.apply([item, definition])
+    assert ("things.example.org", "shop", "one") in api.objects
 
 
 async def test_a_service_is_waited_for_until_it_follows_its_pods(
