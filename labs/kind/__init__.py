@@ -14,7 +14,8 @@ Map:
 - `calico/`    Calico's objects and how they come into a cluster
 - `state`      what is kept on disk of each cluster, and the locks between processes
 - `create`     a cluster from nothing, phase by phase
-- `loading`    images into nodes; `health`: whether a cluster works; `phases`: progress with times
+- `loading`    images into nodes; `phases`: progress with times
+- `health`     whether a cluster works; `hasten`: pods that were made before Calico ran
 - `fingerprint` a cluster's objects as they were when it was new; `emptiness`: its traffic then
 - `reset`      back to that, and proof of it
 - `hosts`      outside hosts as containers beside the nodes; `runner`: commands in both

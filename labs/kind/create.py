@@ -12,6 +12,7 @@ from labs.kind.calico import manifests, sources
 from labs.kind.calico.install import Installer
 from labs.kind.config import document
 from labs.kind.engine import CLUSTER, HOME, KIND_CLUSTER
+from labs.kind.hasten import hasten
 from labs.kind.state import KIND_LOCK, KUBECONFIG
 from labs.kube.api import Refused, Resource
 from labs.kube.mirror import Mirror
@@ -90,7 +91,9 @@ class Maker:
                     await installer.apply(objects, plan, by_operator=calico.operator, images=images)
                 with phases.phase("waiting for Calico and the cluster"):
                     await api.resources(again=True)
+                    hastening = group.create_task(hasten(api, mirror, _READY_SECONDS))
                     await health.wait(api, mirror, phases.tell, _READY_SECONDS)
+                    hastening.cancel()
         except* InfrastructureError as group_of_errors:
             raise group_of_errors.exceptions[0] from None
         finally:

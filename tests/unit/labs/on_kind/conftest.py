@@ -432,3 +432,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     calico.mkdir()
     (calico / "10-calico.yaml").write_text(MANIFEST, encoding="utf-8")
     return World(tmp_path)
+
+
+@pytest.fixture
+def memory_api() -> MemoryApi:
+    return MemoryApi()
