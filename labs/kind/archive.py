@@ -252,6 +252,9 @@ def _contents(found: Any, archive: Path) -> Contents:  # noqa: ANN401 - a strang
     for item in contents.images:
         if not images.is_name(item.reference) or item.name != images.alias(item.reference):
             raise bad(archive, f"{item.reference[:80]!r} is no name of an image")
+    for item in contents.files:
+        if item.pin not in {"", item.digest}:  # it would take the place of a file that is what its pin says
+            raise bad(archive, f"{item.name[:80]!r} is not the file that its digest says")
     return contents
 
 

@@ -268,6 +268,20 @@ async def test_an_archive_that_is_not_as_it_says_loads_nothing_of_it(
     assert inside(tmp_path / "state") == []
 
 
+async def test_a_file_that_is_what_its_pin_says_is_not_replaced_by_another(tmp_path: Path) -> None:
+    pinned = Source("https://example.org/operator.yaml", "sha256:" + hashlib.sha256(MANIFEST.encode()).hexdigest())
+    kept = sources.place_in(tmp_path / "cache", pinned)
+    kept.parent.mkdir()
+    kept.write_text(MANIFEST)
+    engine: Any = ImageEngine(item.reference for item in NEEDED)
+    file = await saved(engine, tmp_path, (pinned,))
+    await carry.load(engine, file, tmp_path / "cache", tmp_path / "keep", lambda _: None)
+    rewritten(file, lambda members, _: members.update({"files/01.yaml": b"kind: Evil"}))
+    with pytest.raises(UsageError, match=r"operator\.yaml' is not the file that its digest says"):
+        await carry.load(engine, file, tmp_path / "cache", tmp_path / "keep", lambda _: None)
+    assert kept.read_text() == MANIFEST
+
+
 LISTED = json.dumps([{"Config": "c.json", "RepoTags": ["calico/node:v3"], "Layers": []}]).encode()
 TWO = json.dumps([{"Config": "c.json", "RepoTags": ["calico/node:v3", "ubuntu:latest"], "Layers": []}]).encode()
 FOLDER, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
