@@ -6,7 +6,8 @@ Map:
 - `pins`       the releases that are used unless the user chose others
 - `endpoint`   where Docker is said to be, and why it does not answer there
 - `preflight`  what clusters need of the machine, each with a verdict and a remedy; `checkup` looks at all of it
-- `prepare`    everything that clusters need, fetched ahead; `archive`, `carry`: in one file, to another machine
+- `prepare`    everything that clusters need, fetched ahead; `archive`, `carry`: in one file, to another machine,
+               by way of folders that `scratch` sweeps
 - `images`     which images clusters need, and what they are called here
 - `engine`     what is asked of the container engine (Protocol); `dockersdk` carries it over the `docker` SDK,
                `transfers` the images
