@@ -87,10 +87,6 @@ class DockerEngine:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    async def ping(self) -> None:
-        """Return when it answers."""
-        await self._run(self._client.ping)
-
     async def info(self) -> Mapping[str, Any]:
         """What `docker info` and `docker version` know."""
         info, version = await asyncio.gather(self._run(self._client.info), self._run(self._client.version))
@@ -129,8 +125,6 @@ class DockerEngine:
                 network=wanted.network,
                 entrypoint=list(wanted.entrypoint) or None,
                 cap_add=list(wanted.capabilities),
-                sysctls=dict(wanted.sysctls) or None,
-                privileged=wanted.privileged,
                 detach=True,
             )
         )
@@ -346,7 +340,6 @@ def _container(found: Mapping[str, Any]) -> Container:
         str(found["Config"].get("Image", "")),
         dict(found["Config"].get("Labels") or {}),
         _addresses(found.get("NetworkSettings") or {}),
-        str(found["State"].get("StartedAt", "")),
     )
 
 
