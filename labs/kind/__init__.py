@@ -6,9 +6,11 @@ Map:
 - `pins`       the releases that are used unless the user chose others
 - `endpoint`   where Docker is said to be, and why it does not answer there
 - `preflight`  what clusters need of the machine, each with a verdict and a remedy; `checkup` looks at all of it
-- `prepare`    everything that clusters need, fetched ahead; `archive`, `carry`: in one file, to another machine
+- `prepare`    everything that clusters need, fetched ahead; `archive`, `carry`: in one file, to another machine,
+               by way of folders that `scratch` sweeps
 - `images`     which images clusters need, and what they are called here
-- `engine`     what is asked of the container engine (Protocol); `dockersdk` carries it over the `docker` SDK
+- `engine`     what is asked of the container engine (Protocol); `dockersdk` carries it over the `docker` SDK,
+               `transfers` the images
 - `binary`     the kind program: found, asked for its version, run with progress, ended with all it started
 - `config`     a lab's topology to the file that kind reads, and to the key of the pool
 - `calico/`    Calico's objects and how they come into a cluster

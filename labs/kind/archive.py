@@ -7,7 +7,9 @@ It is a plain tar (POSIX.1-1988), without extensions:
     manifest.json     what each is, its size and sha256; last, since that is known last
 
 The file may come from a stranger: members are checked by name, kind, size and checksum before anything is used, nothing
-is extracted under a name of its own, and an image may bring no name but the one that it is listed under.
+is extracted under a name of its own, and an image may bring no name but the one that it is listed under. Engines read
+an image's tar and JSON by other readers than ours: what two may take differently is refused, as what `docker save`
+does not write.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import tarfile
 from dataclasses import dataclass, field
@@ -25,7 +28,7 @@ from labs.kind import images
 from labs.kind.loading import full
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FORMAT = "netdojo kind archive"
@@ -37,10 +40,13 @@ _MOST_MEMBERS = 300
 _MOST_IMAGE, _MOST_FILE, _MOST_MANIFEST = (8 << 30) - 1, 32 << 20, 1 << 20
 _MOST_INSIDE = 20_000
 """Members of one image's archive."""
-_EXTENSIONS = {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME}
-_EXTENSIONS |= {tarfile.GNUTYPE_LONGLINK}
-_MOST_EXTENSION = 64 << 10
-"""Bytes of an extended header, which readers of tar keep in memory."""
+_PLAIN = {tarfile.REGTYPE, tarfile.AREGTYPE}
+_NORMAL = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+"""Names that an engine does not change before it uses them."""
+_RECORDS = {"manifest.json", "index.json", "repositories"}
+_LAYER, _SAME_LAYER = re.compile(r"\w+/layer\.tar", re.ASCII), re.compile(r"\.\./\w+/layer\.tar", re.ASCII)
+"""A link, and what it leads to: Docker before 25 writes one for a layer that the archive has already."""
+_SIZE, _SIZE_FIELD, _PREFIX_FIELD = re.compile(rb"[0-7]{11}[\0 ]"), slice(124, 136), slice(345, 500)
 _CHUNK = 1 << 20
 
 
@@ -125,31 +131,53 @@ def check_image(image: Path, item: Item, archive: Path) -> None:
     Raises:
         UsageError: it does not.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, bytes] = {}
     with _opened(image, archive) as file:
-        for number, member in enumerate(_headers(file)):
-            if number > _MOST_INSIDE or (member.type in _EXTENSIONS and member.size > _MOST_EXTENSION):
-                raise bad(archive, f"{item.member} is no image that Docker wrote")
-        file.seek(0)
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                if member.name.removeprefix("./") in {"manifest.json", "index.json", "repositories"}:
-                    opened = tar.extractfile(member) if member.size <= _MOST_FILE else None
-                    found[member.name.removeprefix("./")] = json.loads(opened.read()) if opened is not None else None
+        seen: set[str] = set()
+        for member in _headers(file):
+            if not _is_dockers(member) or member.name in seen or len(seen) >= _MOST_INSIDE:
+                raise bad(archive, f"{item.member} has a member {member.name[:80]!r}, which docker save does not write")
+            seen.add(member.name)
+            if member.name in _RECORDS:
+                found[member.name] = b"".join(_chunks(file, member))
         names = {full(name) for name in _names(found)}
     if names != {full(item.name)}:
         raise bad(archive, f"{item.member} is not {item.reference} alone")
 
 
-def _names(found: dict[str, Any]) -> Iterator[str]:
-    for image in found.get("manifest.json") or ():
-        yield from image.get("RepoTags") or ()
-    for repository, tags in (found.get("repositories") or {}).items():
+def _is_dockers(member: tarfile.TarInfo) -> bool:
+    """Tell whether `docker save` could have written such a member."""
+    if not _NORMAL.fullmatch(member.name):
+        return False
+    if member.name in _RECORDS:
+        return member.type in _PLAIN and member.size <= _MOST_FILE
+    if member.issym():
+        return bool(_LAYER.fullmatch(member.name) and _SAME_LAYER.fullmatch(member.linkname)) and not member.size
+    return member.type in _PLAIN or (member.isdir() and not member.size)
+
+
+def _names(found: dict[str, bytes]) -> Iterator[str]:
+    for image in _json(found.get("manifest.json", b"[]"), str.casefold):
+        yield from image.get("repotags") or ()
+    for repository, tags in _json(found.get("repositories", b"{}")).items():
         for tag in tags:
             yield f"{repository}:{tag}"
-    for entry in (found.get("index.json") or {}).get("manifests") or ():
-        if name := (entry.get("annotations") or {}).get("io.containerd.image.name"):
+    for entry in _json(found.get("index.json", b"{}"), str.casefold).get("manifests") or ():
+        notes = entry.get("annotations") or {}
+        if name := notes.get("io.containerd.image.name") or notes.get("org.opencontainers.image.ref.name"):
             yield str(name)
+
+
+def _json(text: bytes, form: Callable[[str], str] = str) -> Any:  # noqa: ANN401 - a stranger's JSON
+    """A record with its keys in one form; none twice. Engines find a field by its name in upper or lower case."""
+
+    def formed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = {form(key): value for key, value in pairs}
+        if len(found) != len(pairs):
+            raise ValueError("a key twice")
+        return found
+
+    return json.loads(text, object_pairs_hook=formed)
 
 
 @contextlib.contextmanager
@@ -169,11 +197,15 @@ def _opened(file: Path, archive: Path | None = None) -> Iterator[IO[bytes]]:
 
 def _headers(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
     """Each header block by itself, without what extensions make of it; `offset_data` is set."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
     while (block := file.read(tarfile.BLOCKSIZE)) and block.strip(b"\0"):
         member = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         member.offset_data = file.tell()
-        if member.size < 0:
-            raise tarfile.HeaderError("a negative size")
+        if not _SIZE.fullmatch(block[_SIZE_FIELD]) or block[_PREFIX_FIELD].strip(b"\0"):
+            raise tarfile.HeaderError("a header of an unusual form")
+        if member.size > end - member.offset_data:
+            raise EOFError("it ends too early")
         yield member
         file.seek(member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
 
@@ -182,8 +214,8 @@ def _members(file: IO[bytes], archive: Path) -> dict[str, tarfile.TarInfo]:
     found: dict[str, tarfile.TarInfo] = {}
     for member in _headers(file):
         limit = _MOST_IMAGE if member.name.startswith("images/") else _MOST_FILE
-        plain = member.type in {tarfile.REGTYPE, tarfile.AREGTYPE}
-        if not plain or not _MEMBER.fullmatch(member.name) or member.name in found or member.size > limit:
+        known = member.type in _PLAIN and _MEMBER.fullmatch(member.name)
+        if not known or member.name in found or member.size > limit:
             raise bad(archive, f"it has a member {member.name[:80]!r}, which does not belong there")
         if len(found) >= _MOST_MEMBERS:
             raise bad(archive, "it has too many members")
@@ -220,6 +252,9 @@ def _contents(found: Any, archive: Path) -> Contents:  # noqa: ANN401 - a strang
     for item in contents.images:
         if not images.is_name(item.reference) or item.name != images.alias(item.reference):
             raise bad(archive, f"{item.reference[:80]!r} is no name of an image")
+    for item in contents.files:
+        if item.pin not in {"", item.digest}:  # it would take the place of a file that is what its pin says
+            raise bad(archive, f"{item.name[:80]!r} is not the file that its digest says")
     return contents
 
 

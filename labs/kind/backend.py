@@ -194,15 +194,13 @@ class KindBackend:
             await self._clear(folder, _nobody, delete=delete)
 
     async def end_kept(self, tell: Callable[[str], None]) -> tuple[str, ...]:
-        """Remove the clusters that run for nobody; their names.
+        """Remove the clusters that run for nobody; the names of those that were removed.
 
         Raises:
             InfrastructureError: one cannot be removed.
         """
         free = [record.name for record in self._pool.records() if record.stage is Stage.FREE]
-        for name in free:
-            await self._clusters().end_kept(name, tell)
-        return tuple(free)
+        return tuple([name for name in free if await self._clusters().end_kept(name, tell)])
 
     async def _look(
         self, name: str, folder: Path, patience: float = 0.0, tell: Callable[[str], None] = _nobody

@@ -6,16 +6,14 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-import shutil
 import tarfile
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from content.errors import UsageError
 from labs import store
-from labs.kind import archive, images, pins
+from labs.kind import archive, images, pins, scratch
 from labs.kind.archive import Contents, Item
 from labs.kind.calico import sources
 from labs.kind.calico.sources import Source
@@ -45,21 +43,17 @@ async def save(
         UsageError: there is such a file.
     """
     with store.explained("write", target):
-        folder = await asyncio.to_thread(_beside, target)
-        try:
+        await asyncio.to_thread(_refuse_old, target)
+        with scratch.folder(cache.parent, target.parent, target.name) as folder:
             part = folder / "archive"
             contents = await _write(engine, needed, files, cache, part, progress)
             part.replace(target)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     return contents
 
 
-def _beside(target: Path) -> Path:
-    """A folder of ours on the same disk."""
+def _refuse_old(target: Path) -> None:
     if target.exists():
         raise UsageError(f"{target} is there already", remedy="remove it, or name another file")
-    return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.absolute().parent))
 
 
 async def _write(
@@ -147,23 +141,19 @@ async def load(
     contents = await asyncio.to_thread(archive.read, file)
     known = await engine.images([item.name for item in contents.images])
     loaded: list[str] = []
-    with store.explained("write below", cache.parent):
-        store.make_private(cache.parent)
-        folder = Path(tempfile.mkdtemp(prefix=".incoming.", dir=cache.parent))
-        try:
-            files = await asyncio.to_thread(_take_files, file, contents, cache, keep)
-            for number, item in enumerate(contents.images, 1):
-                if item.name in known:
-                    progress(f"{item.reference} is there already")
-                    continue
-                progress(f"loading {item.reference}, {item.size // _MB} MB ({number} of {len(contents.images)})")
-                one = folder / "image"
-                await asyncio.to_thread(archive.take, file, item, one)
-                await asyncio.to_thread(archive.check_image, one, item, file)
-                await engine.load(one)
-                loaded.append(item.reference)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    home = cache.parent
+    with store.explained("write below", home), scratch.folder(home, home, "incoming") as folder:
+        files = await asyncio.to_thread(_take_files, file, contents, cache, keep)
+        for number, item in enumerate(contents.images, 1):
+            if item.name in known:
+                progress(f"{item.reference} is there already")
+                continue
+            progress(f"loading {item.reference}, {item.size // _MB} MB ({number} of {len(contents.images)})")
+            one = folder / "image"
+            await asyncio.to_thread(archive.take, file, item, one)
+            await asyncio.to_thread(archive.check_image, one, item, file)
+            await engine.load(one)
+            loaded.append(item.reference)
     return tuple(loaded), files
 
 

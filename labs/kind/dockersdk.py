@@ -13,8 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader.errors import InfrastructureError, NotCapableError
+from labs import store
 from labs.kind import endpoint
 from labs.kind.engine import Container, Wanted
+from labs.kind.transfers import Transfer
 from labs.kube.probing.runner import Finished
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ANSWER_SECONDS = 30
+_TRANSFER_SECONDS = 900
+"""For the first byte of an image: Docker 20.10 writes all of it to its own disk before."""
+_CHUNK = 1 << 20
 _THREADS = 16
 _MOST_BYTES = 64 << 20
 """Of a command's output: more is an error, not a full memory."""
@@ -52,34 +57,35 @@ def connect() -> DockerEngine:
     refusal = endpoint.diagnose(found)
     if refusal is not None:
         raise EngineUnreachableError(refusal.reason, remedy="; or ".join(refusal.remedies))
+    made = partial(
+        docker.DockerClient.from_env,
+        max_pool_size=_THREADS,
+        environment={**os.environ, "DOCKER_HOST": found.url},
+    )
     try:
-        return DockerEngine(
-            docker.DockerClient.from_env(
-                timeout=_ANSWER_SECONDS,
-                max_pool_size=_THREADS,
-                version="auto",
-                environment={**os.environ, "DOCKER_HOST": found.url},
-            )
-        )
+        client = made(timeout=_ANSWER_SECONDS, version="auto")
+        return DockerEngine(client, partial(made, timeout=_TRANSFER_SECONDS, version=client.api.api_version))
     except (DockerException, OSError, ValueError) as error:
         raise _unreachable(error) from error
 
 
 class DockerEngine:
-    """An engine through the SDK's client."""
+    """An engine through the SDK's client.
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - the SDK has no types
+    Args:
+        client: for what is answered soon.
+        another: makes a client for one transfer of an image.
+    """
+
+    def __init__(self, client: Any, another: Callable[[], Any]) -> None:  # noqa: ANN401 - the SDK has no types
         self._client = client
+        self._another = another
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     def close(self) -> None:
         """Let go of connections and threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
-
-    async def ping(self) -> None:
-        """Return when it answers."""
-        await self._run(self._client.ping)
 
     async def info(self) -> Mapping[str, Any]:
         """What `docker info` and `docker version` know."""
@@ -119,8 +125,6 @@ class DockerEngine:
                 network=wanted.network,
                 entrypoint=list(wanted.entrypoint) or None,
                 cap_add=list(wanted.capabilities),
-                sysctls=dict(wanted.sysctls) or None,
-                privileged=wanted.privileged,
                 detach=True,
             )
         )
@@ -149,8 +153,8 @@ class DockerEngine:
         """Fetch an image."""
         loop = asyncio.get_running_loop()
 
-        def fetch() -> None:
-            for line in self._client.api.pull(reference, stream=True, decode=True):
+        def fetch(client: Any, transfer: Transfer) -> None:  # noqa: ANN401 - likewise
+            for line in transfer.pieces(client.api.pull(reference, stream=True, decode=True)):
                 if line.get("error"):
                     raise InfrastructureError(
                         f"{reference} cannot be fetched: {line['error']}",
@@ -159,7 +163,7 @@ class DockerEngine:
                 if not line.get("progressDetail"):
                     loop.call_soon_threadsafe(progress, str(line.get("status", "")))
 
-        await self._run(fetch)
+        await self._transfer(fetch)
 
     async def tag(self, reference: str, name: str) -> None:
         """Give an image one more name."""
@@ -169,28 +173,39 @@ class DockerEngine:
     async def save(self, reference: str, target: Path) -> None:
         """Write an image as an archive."""
 
-        def write() -> None:
-            with target.open("wb") as file:
-                for chunk in self._client.api.get_image(reference):
-                    file.write(chunk)
+        def write(client: Any, transfer: Transfer) -> None:  # noqa: ANN401 - likewise
+            def chunks() -> Iterator[bytes]:
+                with _told():  # what goes wrong at this end is no word of the engine's
+                    yield from transfer.pieces(client.api.get_image(reference))
 
-        await self._run(write)
+            with store.explained("write", target), target.open("wb") as file:
+                file.writelines(chunks())
+
+        await self._transfer(write)
 
     async def load(self, archive: Path) -> tuple[str, ...]:
         """Load the images of an archive."""
 
-        def read() -> tuple[str, ...]:
+        def read(client: Any, transfer: Transfer) -> tuple[str, ...]:  # noqa: ANN401 - likewise
             with archive.open("rb") as file:
-                return tuple(tag for image in self._client.images.load(file) for tag in image.tags)
+                chunks = transfer.pieces(iter(partial(file.read, _CHUNK), b""))
+                return tuple(tag for image in client.images.load(chunks) for tag in image.tags)
 
-        return await self._run(read)
+        return await self._transfer(read)
 
     async def import_image(self, reference: str, node: str) -> Finished:
         """Copy an image into a node's own store."""
         # The form of kind's own `load`: every name of the archive, whatever platform it says.
         argv = ("ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "--digests")
-        chunks = await self._run(partial(self._client.api.get_image, reference))
-        return await self._exec(node, (*argv, "--snapshotter=overlayfs", "-"), chunks, _IMPORT_SECONDS)
+        with Transfer(self._another) as transfer:
+            with _told():
+                chunks = await transfer.run(lambda client: client.api.get_image(reference))
+            pieces = transfer.pieces(chunks)
+            return await self._exec(node, (*argv, "--snapshotter=overlayfs", "-"), pieces, _IMPORT_SECONDS)
+
+    async def _transfer(self, work: Callable[[Any, Transfer], _T]) -> _T:
+        with Transfer(self._another) as transfer, _told():
+            return await transfer.run(lambda client: work(client, transfer))
 
     async def _exec(self, container: str, argv: Sequence[str], stdin: Iterable[bytes], seconds: float) -> Finished:
         talk = _Talk(self._client.api, container, argv, stdin, seconds)
@@ -205,17 +220,23 @@ class DockerEngine:
             talk.close()
 
     async def _run(self, call: Callable[[], _T]) -> _T:
-        from docker.errors import DockerException
-        from requests.exceptions import RequestException
-
-        try:
+        with _told():
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except InfrastructureError:
-            raise
-        except TimeoutError:
-            raise
-        except (DockerException, RequestException, OSError) as error:
-            raise explain(error) from error
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turns what goes wrong between here and the engine into errors for people."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except (InfrastructureError, TimeoutError):
+        raise
+    except (DockerException, RequestException, HTTPError, OSError) as error:
+        raise explain(error) from error
 
 
 class _Talk:
@@ -232,6 +253,7 @@ class _Talk:
         self._api, self._container, self._argv = api, container, list(argv)
         self._stdin, self._seconds = stdin, seconds
         self._raw: Any = None
+        self._broken: Exception | None = None
 
     def run(self) -> Finished:
         """Start it, feed it, collect, and ask for its status."""
@@ -249,6 +271,8 @@ class _Talk:
             if text is None or len(text) + len(chunk) > _MOST_BYTES:
                 raise InfrastructureError(f"{self._argv[0]} in {self._container} wrote more than can be", remedy="")
             text += chunk
+        if self._broken is not None:
+            raise self._broken
         while (status := self._api.exec_inspect(made["Id"])).get("Running"):
             if time.monotonic() > deadline:
                 raise TimeoutError
@@ -265,12 +289,17 @@ class _Talk:
                 self._raw.close()
 
     def _feed(self, stream: socket.socket) -> None:
-        try:
-            for chunk in self._stdin:
+        with contextlib.suppress(OSError):  # it ended without reading all: its status says why
+            for chunk in self._input():
                 stream.sendall(chunk)
             stream.shutdown(socket.SHUT_WR)
-        except OSError:
-            return  # it ended without reading all: its status says why
+
+    def _input(self) -> Iterator[bytes]:
+        """As much as can be had: where that breaks off, the command is told that it has ended, and ends."""
+        try:
+            yield from self._stdin
+        except Exception as error:  # noqa: BLE001 - `run` raises it when the command has ended
+            self._broken = error
 
 
 def _frames(stream: socket.socket, deadline: float) -> Iterator[tuple[int, bytes]]:
@@ -311,7 +340,6 @@ def _container(found: Mapping[str, Any]) -> Container:
         str(found["Config"].get("Image", "")),
         dict(found["Config"].get("Labels") or {}),
         _addresses(found.get("NetworkSettings") or {}),
-        str(found["State"].get("StartedAt", "")),
     )
 
 
@@ -325,8 +353,9 @@ def _addresses(settings: Mapping[str, Any]) -> tuple[str, ...]:
 def explain(error: Exception) -> InfrastructureError:
     """An error of the SDK, or of its transport, for people."""
     from docker.errors import APIError, ImageNotFound
+    from requests.exceptions import ChunkedEncodingError, ReadTimeout, Timeout
     from requests.exceptions import ConnectionError as Unreachable
-    from requests.exceptions import Timeout
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     if isinstance(error, ImageNotFound):
         return InfrastructureError(
@@ -340,6 +369,16 @@ def explain(error: Exception) -> InfrastructureError:
         if "no space left" in words.lower():
             remedy = "free some space: docker system df shows what takes it"
         return InfrastructureError(f"Docker refuses: {words}", remedy=remedy)
+    if isinstance(error, (ReadTimeout, ReadTimeoutError)):
+        return InfrastructureError(
+            f"Docker is there, but takes too long to answer: {error}",
+            remedy="its machine or its disk may be overloaded: try again when that is over",
+        )
+    if isinstance(error, (ChunkedEncodingError, HTTPError)):
+        return InfrastructureError(
+            f"Docker broke off its answer: {error}",
+            remedy="it may have been restarted: see docker info, then try again",
+        )
     if isinstance(error, (Unreachable, Timeout, OSError)):
         return _unreachable(error)
     return InfrastructureError(f"Docker: {error}", remedy="netdojo doctor looks at the engine and says what to mend")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 KIND_CLUSTER = "io.x-k8s.kind.cluster"
 """The label by which kind marks its nodes: the cluster's name."""
-KIND_ROLE = "io.x-k8s.kind.role"
 CLUSTER, HOME, HOST = "netdojo.cluster", "netdojo.home", "netdojo.host"
 """Labels of outside hosts: the cluster they stand beside, whose clusters these are, and the host's name."""
 
@@ -30,7 +29,6 @@ class Container:
         id: the engine's own, never used again for another.
         state: "running", "exited", "created", "paused", "dead" …
         addresses: on all of its networks, of both families.
-        started: when it was last started, as the engine writes it; empty from lists.
     """
 
     id: str
@@ -39,7 +37,6 @@ class Container:
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
-    started: str = ""
 
     @property
     def runs(self) -> bool:
@@ -56,7 +53,6 @@ class Wanted:
         entrypoint: in place of the image's; empty for the image's own.
         network: the engine's network that it joins.
         capabilities: added to the engine's default ones.
-        sysctls: of its own network namespace.
     """
 
     name: str
@@ -66,16 +62,10 @@ class Wanted:
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
-    sysctls: Mapping[str, str] = field(default_factory=dict)
-    privileged: bool = False
 
 
 class Engine(Protocol):
     """A container engine with Docker's API."""
-
-    async def ping(self) -> None:
-        """Return when it answers."""
-        ...
 
     async def info(self) -> Mapping[str, Any]:
         """What `docker info` knows, with the server's version under `Version`: plain JSON."""

@@ -126,7 +126,12 @@ class Clusters:
             if lock is None:
                 continue
             if not self._pool.of(name).exists():
-                if not await self._engine.containers({KIND_CLUSTER: name}):
+                try:
+                    strangers = await self._engine.containers({KIND_CLUSTER: name})
+                except BaseException:
+                    lock.remove()
+                    raise
+                if not strangers:
                     return name, lock
                 tell(f"the cluster {name} is not one that is known here: it is left alone")
             lock.remove()
@@ -153,17 +158,19 @@ class Clusters:
             if await self._back(record, self._cleaner.tidy(record, tell), tell):
                 self._pool.write(dataclasses.replace(record, hosts=()))
 
-    async def end_kept(self, name: str, tell: Callable[[str], None]) -> None:
-        """Remove a cluster that runs for nobody; one that a lab has taken meanwhile stays.
+    async def end_kept(self, name: str, tell: Callable[[str], None]) -> bool:
+        """Remove a cluster that runs for nobody, and tell whether it did: one that a lab has taken meanwhile stays.
 
         Raises:
             InfrastructureError: it cannot be removed.
         """
         async with self._pool.locked(name, tell):
             record = self._pool.read(name)
-            if record is not None and record.stage is Stage.FREE:
-                tell(f"removing the cluster {name}")
-                await self._maker.remove(name)
+            if record is None or record.stage is not Stage.FREE:
+                return False
+            tell(f"removing the cluster {name}")
+            await self._maker.remove(name)
+            return True
 
     async def sweep(self, tell: Callable[[str], None]) -> None:
         """Remove clusters whose making was ended from outside, and records of those that are gone."""
@@ -193,10 +200,11 @@ class Clusters:
 
 
 async def finish(work: Coroutine[None, None, None]) -> None:
-    """Let work end that must not be left half done, however often the caller is cancelled meanwhile."""
+    """Let work end that must not be left half done, however often the caller is cancelled; raises its error."""
     task = asyncio.create_task(work)
     while not task.done():
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             continue
+    task.result()  # the last cancellation may have come in the turn in which it failed

@@ -34,9 +34,11 @@ def prepare(names: tuple[str, ...], yes: bool, target: Path | None, source: Path
     What is fetched, and from where, is said first. Labs in the sandbox need none of it.
     """
     from content.errors import UsageError
+    from labs.kind import scratch
 
     if target and source:
         raise UsageError("--save and --load exclude one another", remedy="save on one machine, load on the other")
+    scratch.sweep(_cache().parent)
     if source:
         _bring(source, output)
         return

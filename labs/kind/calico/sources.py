@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from content.errors import UsageError
+from content.errors import BrokenContentError, UsageError, printable
 from content.yamlio import read_manifests
 from grader.errors import InfrastructureError
 from labs import store
@@ -90,11 +91,7 @@ def read(source: Source, cache: Path, progress: Callable[[str], None]) -> tuple[
         UsageError: it cannot be read, or is no manifest.
         InfrastructureError: it cannot be fetched, or is not what its digest says.
     """
-    data = fetch(source, cache, progress) if source.remote else _read(source)
-    try:
-        return tuple(dict(item) for item, _line in read_manifests(data.decode()))
-    except ValueError as error:
-        raise UsageError(f"{source.place} is no text", remedy="kind.calico names files of manifests") from error
+    return _objects(source, content(source, cache, progress))
 
 
 def content(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes:
@@ -108,10 +105,11 @@ def content(source: Source, cache: Path, progress: Callable[[str], None]) -> byt
 
 
 def fetch(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes:
-    """The bytes of a remote file: from the cache, else from where it is.
+    """The bytes of a remote file: from the cache, else from where it is; what is no manifest is not kept.
 
     Raises:
         InfrastructureError: as for `read`.
+        UsageError: likewise.
     """
     kept = place_in(cache, source)
     if kept.is_file():
@@ -119,15 +117,7 @@ def fetch(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes
         if not source.digest or _digest(data) == source.digest:
             return data
     progress(f"fetching {source.place}" + (f" ({source.digest})" if source.digest else ""))
-    try:
-        request = urllib.request.Request(source.place, headers={"User-Agent": "netdojo"})  # noqa: S310 - http(s): `remote`
-        with urllib.request.urlopen(request, timeout=_FETCH_SECONDS) as answer:  # noqa: S310 - likewise
-            data = bytes(answer.read(_MOST_BYTES + 1))
-    except OSError as error:
-        raise InfrastructureError(
-            f"{source.place} cannot be fetched: {error}",
-            remedy="mend the connection, or bring it from elsewhere: netdojo lab prepare --save, and --load here",
-        ) from error
+    data = _download(source.place)
     if len(data) > _MOST_BYTES:
         raise InfrastructureError(f"{source.place} is larger than {_MOST_BYTES >> 20} MB", remedy="name another file")
     if source.digest and _digest(data) != source.digest:
@@ -135,9 +125,30 @@ def fetch(source: Source, cache: Path, progress: Callable[[str], None]) -> bytes
             f"{source.place} is not the file that was expected: {_digest(data)} instead of {source.digest}",
             remedy="somebody may have changed it on the way; do not use it",
         )
+    _objects(source, data)
     store.make_private(cache)
     with store.explained("write", kept):
         store.write_atomically(kept, data.decode())
+    return data
+
+
+def _download(place: str) -> bytes:
+    """As much of a file as may be used, and a byte more where there is more."""
+    try:
+        request = urllib.request.Request(place, headers={"User-Agent": "netdojo"})  # noqa: S310 - http(s): `remote`
+        with urllib.request.urlopen(request, timeout=_FETCH_SECONDS) as answer:  # noqa: S310 - likewise
+            data = bytes(answer.read(_MOST_BYTES + 1))
+            length = "" if "Transfer-Encoding" in answer.headers else answer.headers.get("Content-Length", "")
+        if length.isdecimal() and len(data) < min(int(length), _MOST_BYTES):  # `read` with a limit does not tell
+            raise http.client.IncompleteRead(data)
+    except (OSError, http.client.HTTPException) as error:
+        why: object = str(error) or type(error).__name__
+        if isinstance(error, http.client.IncompleteRead):
+            why = "the connection broke off before its end"
+        raise InfrastructureError(
+            f"{place} cannot be fetched: {why}",
+            remedy="mend the connection, or bring it from elsewhere: netdojo lab prepare --save, and --load here",
+        ) from error
     return data
 
 
@@ -166,6 +177,18 @@ def _sources(name: str) -> tuple[Source, ...]:
     if len(files) > _MOST_FILES:
         raise UsageError(f"kind.calico: {path} has {len(files)} files", remedy="name a folder that holds Calico only")
     return tuple(Source(str(file)) for file in files)
+
+
+def _objects(source: Source, data: bytes) -> tuple[Manifest, ...]:
+    try:
+        return tuple(dict(item) for item, _line in read_manifests(data.decode()))
+    except ValueError as error:
+        why = f"{source.place} is no text"
+        raise UsageError(why, remedy="kind.calico names files of manifests") from error
+    except BrokenContentError as error:
+        first = error.defects[0]
+        why = printable(f"{source.place}:{first.line}: {first.cause}")
+        raise UsageError(why, remedy="kind.calico names files of manifests") from error
 
 
 def _read(source: Source) -> bytes:

@@ -263,9 +263,6 @@ class World:
 
     # The engine.
 
-    async def ping(self) -> None:
-        self._answers()
-
     async def info(self) -> dict[str, Any]:
         self._answers()
         return {"ID": self.name}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -13,7 +12,6 @@ import yaml
 from content.errors import BrokenContentError, UsageError
 from content.model import Topology
 from content.yamlio import read_manifests
-from grader.errors import InfrastructureError
 from labs.kind import config, loading, settings
 from labs.kind.calico import manifests, operator, sources
 from labs.kind.settings import KindSettings
@@ -135,37 +133,6 @@ def test_calico_from_a_folder_is_its_files_by_name_and_known_by_what_they_hold(t
     assert found.identity() != before
     with pytest.raises(UsageError, match="has no manifests"):
         sources.of(KindSettings(calico=str(tmp_path / "none")))
-
-
-def test_a_file_from_afar_is_fetched_once_said_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = b"apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n"
-    good = "sha256:" + hashlib.sha256(data).hexdigest()
-    asked: list[str] = []
-
-    class Answer:
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            return
-
-        def read(self, most: int) -> bytes:
-            return data[:most]
-
-    def fetch(request: Any, **_: Any) -> Answer:
-        asked.append(request.full_url)
-        return Answer()
-
-    monkeypatch.setattr("urllib.request.urlopen", fetch)
-    said: list[str] = []
-    (source,) = sources.of(KindSettings(calico=f"https://example.test/calico.yaml#{good}")).sources
-    for _ in range(2):
-        (item,) = sources.read(source, tmp_path / "cache", said.append)
-        assert item["metadata"]["name"] == "a"
-    assert asked == ["https://example.test/calico.yaml"]
-    assert said == [f"fetching https://example.test/calico.yaml ({good})"]
-    with pytest.raises(InfrastructureError, match="is not the file that was expected"):
-        sources.read(replace(source, digest="sha256:00"), tmp_path / "cache", said.append)
 
 
 MANIFEST = """\

@@ -14,6 +14,7 @@ from grader.errors import InfrastructureError
 from labs.base import Phase
 from labs.kind import state
 from labs.kind.engine import KIND_CLUSTER, Container
+from labs.kind.pool import finish
 from labs.kind.state import Stage
 
 if TYPE_CHECKING:
@@ -362,6 +363,44 @@ async def test_kept_clusters_are_removed_when_somebody_says_so_and_taken_ones_ar
     assert list(stages(world).values()) == ["taken"]
     assert await world.backend().end_kept(str) == ()
     assert len(world.clusters()) == 1
+
+
+async def test_a_kept_cluster_that_a_lab_takes_meanwhile_is_not_said_to_be_removed(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    await world.backend().stop("first", world.lab())
+    pool = state.Pool(world.folder / "pool")
+    (record,) = pool.records()
+    lock = pool.lock(record.name)
+    assert lock is not None
+    ending = asyncio.ensure_future(world.backend().end_kept(str))
+    await asyncio.sleep(0)
+    pool.write(replace(record, stage=Stage.TAKEN, lab="other"))
+    lock.remove()
+    assert await asyncio.wait_for(ending, 5) == ()
+    assert world.clusters() == {record.name}
+
+
+async def test_an_engine_that_does_not_tell_leaves_the_name_to_the_next_start(world: Any) -> None:
+    backend = world.backend()
+    world.engine_gone = True
+    clusters = backend._clusters()
+    with pytest.raises(InfrastructureError):
+        await clusters._name("key", str)
+    world.engine_gone = False
+    name, lock = await clusters._name("key", str)
+    lock.remove()
+    assert name == "netdojo-key-1"
+
+
+async def test_work_that_fails_in_the_turn_of_a_cancellation_is_told() -> None:
+    async def work() -> None:
+        raise InfrastructureError("could not be removed")
+
+    task = asyncio.ensure_future(finish(work()))
+    await asyncio.sleep(0)  # the work is to begin, and to fail, in the next turn
+    task.cancel()
+    with pytest.raises(InfrastructureError, match="could not be removed"):
+        await task
 
 
 async def test_a_missing_node_image_is_fetched_and_said(world: Any) -> None:
