@@ -90,6 +90,24 @@ class Output:
     stderr: bytes
 
 
+class Talk(Protocol):
+    """A command in a pod that runs on, and answers line by line; begun when it is first asked."""
+
+    async def ask(self, line: str, until: str, seconds: float) -> tuple[str, ...]:
+        """Give it a line; the lines that it prints then, up to the line `until`.
+
+        Raises:
+            TimeoutError: that did not come in time.
+            InfrastructureError: the command has ended, or its connection; the message has its last words.
+            Refused: the API does not run it.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the connection: the command is told that there is no more to read."""
+        ...
+
+
 class Api(Protocol):
     """A Kubernetes API.
 
@@ -142,6 +160,10 @@ class Api(Protocol):
         Raises:
             TimeoutError: it did not end in time.
         """
+        ...
+
+    def talk(self, pod: str, argv: Sequence[str]) -> Talk:
+        """A command in a pod (namespace/name) that is spoken to."""
         ...
 
     async def post(self, path: str, body: Manifest) -> Manifest:

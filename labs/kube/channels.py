@@ -25,7 +25,7 @@ from grader.errors import ClusterGoneError, InfrastructureError
 from labs.kube.api import Output, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from labs.kube.access import Access
 
@@ -61,11 +61,15 @@ class Session:
             ClusterGoneError: the connection broke, was not made, or was closed.
         """
         try:
-            self._open()
+            self.open()
             return self._talk()
         finally:
-            with self._lock, contextlib.suppress(OSError):
-                self._socket.shutdown()  # type: ignore[no-untyped-call]
+            self.drop()
+
+    def drop(self) -> None:
+        """Let go of the connection; only for the thread that reads it, or when none does."""
+        with self._lock, contextlib.suppress(OSError):
+            self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """End `run`: at once, or when the step is done that it is at to make its connection (`_OPEN_SECONDS` at most).
@@ -81,7 +85,13 @@ class Session:
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Make the connection: the command runs then.
+
+        Raises:
+            Refused: the API does not run it.
+            ClusterGoneError: the connection was not made, or was closed meanwhile.
+        """
         options = {"header": self._headers, "subprotocols": list(_PROTOCOLS), "timeout": _OPEN_SECONDS}
         try:
             if not self._closed:
@@ -104,31 +114,95 @@ class Session:
             raise ClusterGoneError(f"a command's connection broke: {error}", remedy="try again") from error
 
     def _feed(self) -> None:
-        for start in range(0, len(self._stdin), _CHUNK):
-            self._socket.send_binary(bytes([_STDIN]) + self._stdin[start : start + _CHUNK])
+        self.send(self._stdin)
         if self._stdin and self._socket.subprotocol == _PROTOCOLS[0]:
             self._socket.send_binary(bytes([_CLOSE, _STDIN]))
 
-    def _collect(self, deadline: float) -> Output:
-        kept = {_STDOUT: bytearray(), _STDERR: bytearray(), _STATUS: bytearray()}
-        cut = set()
-        with contextlib.suppress(WebSocketConnectionClosedException):  # then there is no status, which is said below
+    def frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
+        """What comes, each with its channel, until the other side closes; without a status, where it just goes.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+        """
+        with contextlib.suppress(WebSocketConnectionClosedException):
             while (left := deadline - time.monotonic()) > 0:
                 self._socket.settimeout(left)
                 kind, frame = self._socket.recv_data_frame(control_frame=True)
                 if kind == ABNF.OPCODE_CLOSE:
-                    break
-                text = kept.get(frame.data[0]) if kind == ABNF.OPCODE_BINARY and frame.data else None
-                if text is not None:
-                    room = _LIMIT - len(text)
-                    text += frame.data[1 : room + 1]
-                    if len(frame.data) - 1 > room:
-                        cut.add(frame.data[0])
-            else:
-                raise TimeoutError
+                    return
+                if kind == ABNF.OPCODE_BINARY and frame.data:
+                    yield frame.data[0], frame.data[1:]
+            raise TimeoutError
+
+    def send(self, data: bytes) -> None:
+        """Write to the command's input."""
+        for start in range(0, len(data), _CHUNK):
+            self._socket.send_binary(bytes([_STDIN]) + data[start : start + _CHUNK])
+
+    def _collect(self, deadline: float) -> Output:
+        kept = {_STDOUT: bytearray(), _STDERR: bytearray(), _STATUS: bytearray()}
+        cut = set()
+        for channel, data in self.frames(deadline):
+            text = kept.get(channel)
+            if text is not None:
+                room = _LIMIT - len(text)
+                text += data[:room]
+                if len(data) > room:
+                    cut.add(channel)
         for channel in cut:
             kept[channel] += b"\n[more was dropped]\n"
         return Output(_code(bytes(kept[_STATUS])), bytes(kept[_STDOUT]), bytes(kept[_STDERR]))
+
+
+class Conversation:
+    """One command that runs on and is spoken to, line by line. `ask` blocks; `close` from another thread ends it."""
+
+    def __init__(self, access: Access, path: str) -> None:
+        self._session = Session(access, path, b"", 0.0)
+        self._is_open = self._is_asked = self._is_over = False
+        self._lock = threading.Lock()
+
+    def ask(self, line: str, until: str, seconds: float) -> tuple[str, ...]:
+        """See `labs.kube.api.Talk`."""
+        with self._lock:
+            self._is_asked = True
+        try:
+            return self._ask(line, until, time.monotonic() + seconds)
+        finally:
+            with self._lock:
+                self._is_asked = False
+                if self._is_over:
+                    self._session.drop()
+
+    def _ask(self, line: str, until: str, deadline: float) -> tuple[str, ...]:
+        if not self._is_open:
+            self._session.open()
+            self._is_open = True
+        kept = {_STDOUT: bytearray(), _STDERR: bytearray()}
+        try:
+            self._session.send(line.encode() + b"\n")
+            for channel, data in self._session.frames(deadline):
+                if channel == _STATUS:
+                    break
+                if channel in kept and len(kept[channel]) < _LIMIT:
+                    kept[channel] += data
+                *lines, _rest = kept[_STDOUT].decode(errors="replace").split("\n")
+                if until in lines:
+                    return tuple(lines[: lines.index(until)])
+        except WebSocketTimeoutException:
+            raise TimeoutError from None
+        except (WebSocketException, OSError) as error:
+            raise ClusterGoneError(f"a command's connection broke: {error}", remedy="try again") from error
+        words = bytes(kept[_STDERR] or kept[_STDOUT]).decode(errors="replace").strip()
+        raise InfrastructureError(f"a command ended: {words or 'it said nothing'}", remedy="look at its pod")
+
+    def close(self) -> None:
+        """End the connection, and with it the command's input."""
+        with self._lock:
+            self._is_over = True
+            self._session.close()
+            if not self._is_asked:
+                self._session.drop()
 
 
 def _code(text: bytes) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from grader.ports import Manifest
     from labs.kube.access import Access
+    from labs.kube.api import Talk
 
 _PAGE = 500
 """Objects a page of a list: what kubectl asks for."""
@@ -145,17 +146,17 @@ class KubernetesApi:
 
     async def exec(self, pod: str, argv: Sequence[str], stdin: bytes, seconds: float, container: str = "") -> Output:
         """Run a command in a pod."""
-        namespace, _, name = pod.partition("/")
-        query = [("command", part) for part in argv] + [("stdout", "true"), ("stderr", "true")]
-        query += [("stdin", "true")] if stdin else []
-        query += [("container", container)] if container else []
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}/exec?{urlencode(query)}"
+        path = _exec_path(pod, argv, container, has_input=bool(stdin))
         session = channels.Session(self._access, path, stdin, seconds)
         try:
             with _transport(self.server):
                 return await self._run(session.run)
         finally:
             session.close()
+
+    def talk(self, pod: str, argv: Sequence[str]) -> Talk:
+        """A command in a pod that is spoken to."""
+        return _Spoken(channels.Conversation(self._access, _exec_path(pod, argv, has_input=True)), self)
 
     async def _run(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -238,6 +239,33 @@ class KubernetesApi:
                 remedy="look at the cluster's system pods: kubectl get pods -A; then try again",
             )
         return refused
+
+
+class _Spoken:
+    """A conversation, in threads of the connection's own."""
+
+    def __init__(self, conversation: channels.Conversation, api: KubernetesApi) -> None:
+        self._conversation = conversation
+        self._api = api
+
+    async def ask(self, line: str, until: str, seconds: float) -> tuple[str, ...]:
+        try:
+            with _transport(self._api.server):
+                return await self._api._run(partial(self._conversation.ask, line, until, seconds))  # noqa: SLF001 - its own
+        except asyncio.CancelledError:
+            self.close()  # its answer would be taken for that to the next question
+            raise
+
+    def close(self) -> None:
+        self._conversation.close()
+
+
+def _exec_path(pod: str, argv: Sequence[str], container: str = "", *, has_input: bool) -> str:
+    namespace, _, name = pod.partition("/")
+    query = [("command", part) for part in argv] + [("stdout", "true"), ("stderr", "true")]
+    query += [("stdin", "true")] if has_input else []
+    query += [("container", container)] if container else []
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}/exec?{urlencode(query)}"
 
 
 def _path(resource: Resource, namespace: str = "", name: str = "", **query: str) -> str:

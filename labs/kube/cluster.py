@@ -165,6 +165,7 @@ class KubeCluster:
 
     def close(self) -> None:
         """Follow the cluster no more."""
+        self._barrier.close()
         self._mirror.close()
 
     async def _follow_all(self) -> None:

@@ -1,25 +1,26 @@
 """Looks, from a canary's client, at what is open and what is closed, until it is as wanted: one command a node.
 
 The command is a shell loop around `agnhost connect`, which the canary's image has. It starts no traffic but
-connections to the canary's own servers.
+connections to the canary's own servers. It runs on between looks: to begin a command costs more than to look.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grader.errors import InfrastructureError
+from grader.errors import ClusterGoneError, InfrastructureError
 from labs.kube.api import Refused
 from labs.kube.canary import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from labs.kube.api import Api
+    from labs.kube.api import Api, Talk
 
 _SCRIPT = """
-end=$(( $(date +%s) + $1 )); shift
+set -f
 look() {
   quiet=0
   while :; do
@@ -30,20 +31,27 @@ look() {
       *" OPEN") quiet=0 ;;
       "closed TIMEOUT"*|"closed REFUSED"*) quiet=$((quiet + 1)); [ $quiet = 2 ] && { echo "yes $3"; return; } ;;
     esac
-    [ $(date +%s) -lt $end ] || { echo "no $3 $said"; return; }
+    [ $(date +%s) -lt $5 ] || { echo "no $3 $said"; return; }
     [ "$1" = open ] && sleep 0.03
   done
 }
-while [ $# -gt 0 ]; do
-  if [ "$1" = open ]; then look "$1" "$2" "$3" "$4"; else look "$1" "$2" "$3" "$4" & fi
-  shift 4
+while read -r line; do
+  set -- $line
+  now=$(date +%s)
+  while [ $# -gt 0 ]; do
+    end=$((now + $5))
+    if [ "$1" = open ]; then look "$1" "$2" "$3" "$4" $end; else look "$1" "$2" "$3" "$4" $end & fi
+    shift 5
+  done
+  wait
+  echo .
 done
-wait
 """
 """What is to open is looked at one after the other: all of it comes at about the same time, and the processor that many
 looks would take is the one on which the dataplane works. Silence takes time and no processor, so it is waited for at
 once."""
 _MARGIN_SECONDS = 10.0
+_END = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +63,74 @@ class Sight:
         address: as `agnhost connect` takes it, with the port.
         is_open: whether it has to be open, or closed.
         milliseconds: how long silence is waited for; for what has to be closed twice that.
+        seconds: how long it may take to become so.
     """
 
     what: str
     address: str
     is_open: bool = True
     milliseconds: int = 150
+    seconds: int = 90
+
+    def words(self) -> str:
+        """As the command takes it."""
+        return f"{'open' if self.is_open else 'closed'} {self.address} {self.what} {self.milliseconds}ms {self.seconds}"
 
 
-async def watch(api: Api, client: str, sights: Iterable[Sight], seconds: int) -> dict[str, str]:
-    """Look until everything is as wanted.
+class Lookout:
+    """Looks from one client; one look at a time.
 
-    Returns:
-        What is not so after the limit: the word of each such sight, with what was seen last.
-
-    Raises:
-        InfrastructureError: the client cannot look.
+    Args:
+        api: the cluster's API.
+        client: the name of its pod.
     """
-    wanted = {sight.what: sight for sight in sights}
-    arguments = [
-        part
-        for sight in wanted.values()
-        for part in ("open" if sight.is_open else "closed", sight.address, sight.what, f"{sight.milliseconds}ms")
-    ]
-    pod = f"{NAMESPACE}/{client}"
-    argv = ["sh", "-c", _SCRIPT, "lookout", str(seconds), *arguments]
-    try:
-        output = await api.exec(pod, argv, b"", seconds + _MARGIN_SECONDS)
-    except (Refused, TimeoutError) as error:
-        raise _blind(pod, str(error) or "it did not end in time") from error
-    answers = [line.split(" ", 2) for line in output.stdout.decode(errors="replace").splitlines()]
-    said = {parts[1]: parts for parts in answers if len(parts) > 1 and parts[0] in {"yes", "no"}}
-    if missing := wanted.keys() - said.keys():
-        words = output.stderr.decode(errors="replace").strip() or f"nothing on {', '.join(sorted(missing))}"
-        raise _blind(pod, words)
-    return {what: (parts[2] if len(parts) > 2 else "") for what, parts in said.items() if parts[0] == "no"}
+
+    def __init__(self, api: Api, client: str) -> None:
+        self._api = api
+        self._pod = f"{NAMESPACE}/{client}"
+        self._talk: Talk | None = None
+
+    async def watch(self, sights: Iterable[Sight]) -> dict[str, str]:
+        """Look until everything is as wanted.
+
+        Returns:
+            What is not so after its limit: the word of each such sight, with what was seen last.
+
+        Raises:
+            InfrastructureError: the client cannot look.
+        """
+        wanted = {sight.what: sight for sight in sights}
+        line = " ".join(sight.words() for sight in wanted.values())
+        limit = max((sight.seconds for sight in wanted.values()), default=0) + _MARGIN_SECONDS
+        lines = await self._ask(line, limit)
+        answers = [line.split(" ", 2) for line in lines]
+        said = {parts[1]: parts for parts in answers if len(parts) > 1 and parts[0] in {"yes", "no"}}
+        if missing := wanted.keys() - said.keys():
+            raise _blind(self._pod, f"nothing on {', '.join(sorted(missing))}")
+        return {what: (parts[2] if len(parts) > 2 else "") for what, parts in said.items() if parts[0] == "no"}
+
+    async def _ask(self, line: str, seconds: float) -> tuple[str, ...]:
+        """Ask a command that runs already; where that has ended meanwhile, with its pod perhaps, a new one."""
+        if self._talk is not None:
+            with contextlib.suppress(InfrastructureError, Refused):
+                return await self._talk.ask(line, _END, seconds)
+            self.close()
+        self._talk = self._api.talk(self._pod, ["sh", "-c", _SCRIPT, "lookout"])
+        try:
+            return await self._talk.ask(line, _END, seconds)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, (Refused, TimeoutError)):
+                raise _blind(self._pod, str(error) or "it did not end in time") from error
+            if isinstance(error, InfrastructureError) and not isinstance(error, ClusterGoneError):
+                raise _blind(self._pod, error.message) from error
+            raise
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._talk is not None:
+            self._talk.close()
+            self._talk = None
 
 
 def _blind(pod: str, words: str) -> InfrastructureError:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError, NotEnforcedError
-from labs.kube import canary, lookout
+from labs.kube import canary
 from labs.kube.canary import NAMESPACE, TURN, Signal
-from labs.kube.lookout import Sight
+from labs.kube.lookout import Lookout, Sight
 from labs.kube.resources import resource_of
 from labs.kube.signals import served
 from labs.kube.standing import Canary
@@ -24,16 +25,13 @@ from labs.kube.turns import State, Turns
 from labs.locks import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from grader.ports import Manifest
     from labs.kube.api import Api
     from labs.kube.mirror import Mirror
     from labs.kube.standing import Stand
-
-    Sights = Mapping[str, list[Sight]]
-    """What is looked at from each node."""
 
 _TURNER = "netdojo-turn"
 """The field manager of flips: they own the side's label, and what says it, and nothing else."""
@@ -47,6 +45,9 @@ _LOCK_SECONDS = 0.02
 _KUBERNETES_ORDER = 1000.0
 _SAMPLED = frozenset({Signal.POLICY, Signal.POD})
 _PROOFS = frozenset({"open", "closed"})
+Sights = Mapping[str, list[Sight]]
+"""What is looked at from each node."""
+_NOTHING: Sights = {}
 
 
 class Barrier:
@@ -67,6 +68,7 @@ class Barrier:
         self._lock = lock
         self._turns = Turns(kept)
         self._canary = Canary(api, mirror, image, self._turns)
+        self._lookouts: dict[str, Lookout] = {}
 
     async def wait(self, signals: Iterable[Signal], *, unsignalled: bool = False) -> None:
         """Return when everything of these signals' kinds that was written before is enforced on every node.
@@ -104,13 +106,7 @@ class Barrier:
         """
         async with self._alone():
             stand = await self._canary.stand()
-            passing = asyncio.ensure_future(self._pass(stand, await self._visible(frozenset(Signal))))
-            try:
-                await self._prove(stand)
-                await passing
-            finally:
-                passing.cancel()
-                await asyncio.gather(passing, return_exceptions=True)
+            await self._pass(stand, await self._visible(frozenset(Signal)), _proofs(stand))
 
     async def sample(self) -> None:
         """Show the same on each node by one change: no word on what else was written before, in a fifth of the time.
@@ -126,10 +122,12 @@ class Barrier:
                     f"the node {stand.absent[0]} is not ready", remedy="kubectl describe node says why"
                 )
             signals = await self._visible(_SAMPLED)
-            await self._flip(stand, signals, {node: _proof(server) for node, server in stand.nodes.items()})
+            await self._flip(stand, signals, _proofs(stand), _PROOF_SECONDS)
 
-    async def _prove(self, stand: Stand) -> None:
-        await self._seen({node: _proof(server) for node, server in stand.nodes.items()}, _PROOF_SECONDS)
+    def close(self) -> None:
+        """Look no more."""
+        while self._lookouts:
+            self._lookouts.popitem()[1].close()
 
     async def _visible(self, signals: frozenset[Signal]) -> frozenset[Signal]:
         """Those of these signals that this cluster gives and nobody hides; waits a moment for the others."""
@@ -171,12 +169,14 @@ class Barrier:
         finally:
             lock.release()
 
-    async def _pass(self, stand: Stand, signals: frozenset[Signal]) -> None:
+    async def _pass(self, stand: Stand, signals: frozenset[Signal], beside: Sights = _NOTHING) -> None:
         if signals:
-            await self._flip(stand, signals)
+            await self._flip(stand, signals, beside)
         await self._flip(stand, frozenset({Signal.POD}))
 
-    async def _flip(self, stand: Stand, signals: frozenset[Signal], beside: Sights | None = None) -> None:
+    async def _flip(
+        self, stand: Stand, signals: frozenset[Signal], beside: Sights = _NOTHING, seconds: int = _LIMIT_SECONDS
+    ) -> None:
         """Turn these signals to their other sides, and see it on each node, with what is looked at beside it."""
         ordered = sorted(signals, key=lambda each: (each is Signal.SERVICE, each))  # kube-proxy takes the longest
         states = dict(zip(ordered, await asyncio.gather(*(self._state(stand, each) for each in ordered)), strict=True))
@@ -184,14 +184,11 @@ class Barrier:
         if doubtful:  # somebody turned, and may not have lived to see it arrive
             await self._turn(stand, doubtful)  # written anew: the canary's pods may have other addresses since
             shut = {each: 1 - side for each, side in doubtful.items()}
-            await self._seen(_sights(stand, doubtful, shut), _LIMIT_SECONDS)
+            await self._seen(_sights(stand, doubtful, shut, _LIMIT_SECONDS))
         sides = {each: 1 - state.side for each, state in states.items()}
         turned = await self._turn(stand, sides)
-        wanted = _sights(stand, sides, {})
-        if beside is None:
-            await self._seen(wanted, _LIMIT_SECONDS)
-        else:
-            await self._seen({node: wanted[node] + beside[node] for node in wanted}, _PROOF_SECONDS)
+        wanted = _sights(stand, sides, {}, seconds)
+        await self._seen({node: [*beside.get(node, ()), *sights] for node, sights in wanted.items()})
         self._turns.note({each: State(side, turned[each], tuple(stand.nodes)) for each, side in sides.items()})
 
     async def _state(self, stand: Stand, signal: Signal) -> State:
@@ -221,14 +218,14 @@ class Barrier:
         done = await asyncio.gather(*(one(signal, side) for signal, side in sides.items()))
         return dict(zip(sides, done, strict=True))
 
-    async def _seen(self, sights: Sights, seconds: int) -> None:
+    async def _seen(self, sights: Sights) -> None:
         """Return when everything is as wanted on each node.
 
         Raises:
             NotEnforcedError: the proof's packets are not.
-            InfrastructureError: a signal's are not, within the limit.
+            InfrastructureError: a signal's are not, within their limit.
         """
-        late = await self._look(sights, seconds)
+        late = await self._look(sights)
         for node, what, said in sorted(late, key=lambda each: each[1] not in _PROOFS)[:1]:
             words = f" ({said})" if said else ""
             if what in _PROOFS:
@@ -241,17 +238,17 @@ class Barrier:
                 )
             state = "opened" if what.endswith("+") else "closed"
             raise InfrastructureError(
-                f"node {node} did not take up a change of kind {Signal[what[:-1]]} within {seconds} s: "
+                f"node {node} did not take up a change of kind {Signal[what[:-1]]} in time: "
                 f"the canary's port was not {state}{words}",
                 remedy="its network plugin may not run: kubectl get pods -A -o wide; or a policy for the pods of all "
                 f"namespaces stands before others and hides {NAMESPACE} from view",
             )
 
-    async def _look(self, sights: Sights, seconds: int) -> list[tuple[str, str, str]]:
-        """What is not as wanted after the limit: node, sight, and what was seen."""
-        watched = (
-            lookout.watch(self._api, canary.name("client", node), wanted, seconds) for node, wanted in sights.items()
-        )
+    async def _look(self, sights: Sights) -> list[tuple[str, str, str]]:
+        """What is not as wanted after its limit: node, sight, and what was seen."""
+        for node in sights.keys() - self._lookouts.keys():
+            self._lookouts[node] = Lookout(self._api, canary.name("client", node))
+        watched = (self._lookouts[node].watch(wanted) for node, wanted in sights.items())
         late = zip(sights, await asyncio.gather(*watched), strict=True)
         return [(node, what, said) for node, found in late for what, said in found.items()]
 
@@ -261,11 +258,11 @@ class Barrier:
         return await self._api.get(resource, metadata.get("namespace", ""), metadata["name"]) if resource else None
 
 
-def _sights(stand: Stand, opened: Mapping[Signal, int], closed: Mapping[Signal, int]) -> Sights:
+def _sights(stand: Stand, opened: Mapping[Signal, int], closed: Mapping[Signal, int], seconds: int) -> Sights:
     """These sides open and those closed, on each node."""
     return {
         node: [
-            Sight(f"{signal.name}{word}", _address(stand, server, signal, side), is_open=word == "+")
+            Sight(f"{signal.name}{word}", _address(stand, server, signal, side), is_open=word == "+", seconds=seconds)
             for word, sides in (("+", opened), ("-", closed))
             for signal, side in sides.items()
         ]
@@ -273,11 +270,15 @@ def _sights(stand: Stand, opened: Mapping[Signal, int], closed: Mapping[Signal, 
     }
 
 
-def _proof(server: str) -> list[Sight]:
-    return [
-        Sight("open", _join(server, canary.OPEN), milliseconds=_SILENCE_MILLISECONDS),
-        Sight("closed", _join(server, canary.CLOSED), is_open=False, milliseconds=_SILENCE_MILLISECONDS),
-    ]
+def _proofs(stand: Stand) -> Sights:
+    """On each node a packet that a policy lets through, and one that it stops."""
+    return {
+        node: [
+            Sight(word, _join(server, port), word == "open", _SILENCE_MILLISECONDS, _PROOF_SECONDS)
+            for word, port in (("open", canary.OPEN), ("closed", canary.CLOSED))
+        ]
+        for node, server in stand.nodes.items()
+    }
 
 
 def _address(stand: Stand, server: str, signal: Signal, side: int) -> str:

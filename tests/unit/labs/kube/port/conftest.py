@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from grader.errors import InfrastructureError
 from labs.kube import canary, ready
 from labs.kube.api import Change, Listing, Output, Refused, Resource
 from labs.kube.canary import OPEN, TURN, Signal
@@ -61,6 +62,7 @@ class FakeApi:
         """What every list says while the API is away."""
         self.sleepy: set[str] = set()
         self.looks = 0
+        self.talks: list[FakeTalk] = []
         self.deleted: list[tuple[str, int | None]] = []
         self.applied: list[str] = []
         self._revision = itertools.count(100)
@@ -181,21 +183,28 @@ class FakeApi:
             yield change
 
     async def exec(self, pod: str, argv: Sequence[str], stdin: bytes, seconds: float, container: str = "") -> Output:
-        """A look from a canary's client; any other command prints its words."""
-        del stdin, container
-        if "lookout" not in argv:
-            if argv[0] == "sleep":
-                raise TimeoutError
-            if pod.endswith("/nobody"):
-                raise Refused(404, "NotFound", 'pods "nobody" not found')
-            return Output(3, " ".join(argv).encode(), b"")
+        """A command that prints its words."""
+        del stdin, container, seconds
+        if argv[0] == "sleep":
+            raise TimeoutError
+        if pod.endswith("/nobody"):
+            raise Refused(404, "NotFound", 'pods "nobody" not found')
+        return Output(3, " ".join(argv).encode(), b"")
+
+    def talk(self, pod: str, argv: Sequence[str]) -> FakeTalk:
+        assert argv[-1] == "lookout"
+        made = FakeTalk(self, pod)
+        self.talks.append(made)
+        return made
+
+    async def look(self, line: str) -> tuple[str, ...]:
+        """A look from a canary's client."""
         self.looks += 1
         if self.blind:
-            return Output(127, b"", b"sh: not found")
-        words = list(argv[argv.index("lookout") + 2 :])
-        wanted = [words[n : n + 4] for n in range(0, len(words), 4)]
-        said = [await self._look(*each[:3], patient=seconds > 1) for each in wanted]
-        return Output(0, "\n".join(said).encode(), b"")
+            raise InfrastructureError("a command ended: sh: not found")
+        words = line.split()
+        wanted = [words[n : n + 5] for n in range(0, len(words), 5)]
+        return tuple([await self._look(*each[:3], patient=int(each[4]) > 1) for each in wanted])
 
     async def _look(self, state: str, address: str, what: str, *, patient: bool) -> str:
         port = int(address.rpartition(":")[2])
@@ -229,6 +238,25 @@ class FakeApi:
             for name in ("node-a", "node-b")
             if ready.node(self.objects.get(("nodes", "", name), {}))
         ]
+
+
+class FakeTalk:
+    """A command that looks, until somebody ends it."""
+
+    def __init__(self, api: FakeApi, pod: str) -> None:
+        self.api, self.pod = api, pod
+        self.broken: Exception | None = None
+        self.closed = False
+
+    async def ask(self, line: str, until: str, seconds: float) -> tuple[str, ...]:
+        del seconds
+        assert (until, self.closed) == (".", False)
+        if self.broken is not None:
+            raise self.broken
+        return await self.api.look(line)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def _kept(before: dict[str, Any]) -> dict[str, Any]:

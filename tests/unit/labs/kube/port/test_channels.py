@@ -16,7 +16,7 @@ import pytest
 import trustme
 import urllib3
 
-from grader.errors import ClusterGoneError
+from grader.errors import ClusterGoneError, InfrastructureError
 from labs.kube import channels
 from labs.kube.access import Access
 from labs.kube.client import KubernetesApi, Resource
@@ -36,6 +36,7 @@ class Server:
         may_upgrade: cleared, a command's connection is held before it is upgraded.
         reached: set when a client waits for one of these, or has its WebSocket.
         opened: the WebSockets' connections.
+        answers: what is sent after each line that a command is given: frames with their channel's byte.
     """
 
     def __init__(self, authority: trustme.CA) -> None:
@@ -47,6 +48,8 @@ class Server:
         self.may_greet.set()
         self.may_upgrade.set()
         self.opened: list[ssl.SSLSocket] = []
+        self.answers: list[list[bytes]] = []
+        self.asked: list[bytes] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -91,6 +94,10 @@ class Server:
             b"Sec-WebSocket-Accept: " + accepted + b"\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n"
         )
         self.reached.set()
+        for frames in self.answers:
+            self.asked.append(_frame(connection))
+            for frame in frames:
+                connection.sendall(b"\x82" + bytes([len(frame)]) + frame)
 
     def _answer(self, connection: ssl.SSLSocket) -> None:
         """A list, late; meanwhile the commands that still run print something."""
@@ -100,6 +107,15 @@ class Server:
         time.sleep(0.2)
         body = b'{"metadata": {"resourceVersion": "7"}, "items": []}'
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def _frame(connection: ssl.SSLSocket) -> bytes:
+    """A client's frame: short, and masked (RFC 6455, section 5.2)."""
+    head = connection.recv(2)
+    if not head:
+        raise ConnectionResetError
+    body = connection.recv(4 + (head[1] & 127))
+    return bytes(byte ^ body[at % 4] for at, byte in enumerate(body[4:]))
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +172,45 @@ async def test_a_cancelled_command_leaves_other_requests_alone(server: Server, w
     command.cancel()
     await asyncio.gather(command, return_exceptions=True)
     assert (await asyncio.wait_for(api.list(PODS), 10)).resource_version == "7"
+
+
+async def test_a_command_that_runs_on_is_asked_line_by_line(server: Server, way: Access) -> None:
+    server.answers = [[b"\x01ye", b"\x02a warning", b"\x01s a\nno b\n.", b"\x01\n"], [b"\x01.\n"]]
+    talk = KubernetesApi(way).talk("a/b", ["sh"])
+    assert await talk.ask("first", ".", 10) == ("yes a", "no b")
+    assert await talk.ask("second", ".", 10) == ()
+    assert server.asked == [b"\x00first\n", b"\x00second\n"]
+    assert len(server.opened) == 1
+    talk.close()
+    assert await asyncio.to_thread(server.opened[0].recv, 9) == b""
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        ([b"\x02sh: not found\n", b"\x03{}"], "a command ended: sh: not found"),
+        ([b"\x01half an answer\n", b"\x03{}"], "a command ended: half an answer"),
+        ([b"\x03{}"], "a command ended: it said nothing"),
+    ],
+)
+async def test_a_command_that_ends_is_no_answer(server: Server, way: Access, frames: list[bytes], said: str) -> None:
+    server.answers = [frames]
+    with pytest.raises(InfrastructureError, match=said):
+        await KubernetesApi(way).talk("a/b", ["sh"]).ask("look", ".", 10)
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(server: Server, way: Access) -> None:
+    server.answers = [[b"\x01something\n"], []]
+    with pytest.raises(TimeoutError):
+        await KubernetesApi(way).talk("a/b", ["sh"]).ask("look", ".", 0.2)
+
+
+async def test_who_stops_waiting_for_an_answer_ends_the_command(server: Server, way: Access) -> None:
+    server.answers = [[], []]
+    talk = KubernetesApi(way).talk("a/b", ["sh"])
+    asking = asyncio.ensure_future(talk.ask("look", ".", 20))
+    await reads(server)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    with pytest.raises(ClusterGoneError):
+        await asyncio.wait_for(talk.ask("again", ".", 20), 5)
