@@ -1,11 +1,14 @@
 """A lab on kind, phase by phase: from nothing, given back, and the next lab on the same cluster.
 
-Usage: python tests/bench/bench_kind_labs.py [LAB] [--nodes N] [--rounds N] [--bare]
+Usage: python tests/bench/bench_kind_labs.py [LAB] [--nodes N] [--rounds N] [--rest SECONDS] [--bare]
 
 Runs the commands that a user runs, in a netdojo home of its own, with the user's Docker and settings (NETDOJO_KIND_*).
 `--bare` first does by hand what kind and Calico take by themselves, where kind.calico names files: kind's own command
 with the same configuration, Calico's images into the node, its first file by kubectl, until node, CoreDNS and Calico
-are ready. Limits: a cluster from nothing 60 s, and 10 s over the bare one; the next lab 5 s; first progress 0.3 s.
+are ready. Between a lab's end and the next start the cluster has some seconds, in which its kubelets clear away the
+pods; with `--rest 0` that work falls into the next start.
+
+Limits: a cluster from nothing 60 s, and 10 s over the bare one; the next lab 5 s; first progress 0.3 s.
 """
 
 from __future__ import annotations
@@ -102,6 +105,7 @@ def main() -> None:
     parser.add_argument("lab", nargs="?", default="first-policy")
     parser.add_argument("--nodes", type=int, help="how many nodes the lab has; as it says where left out")
     parser.add_argument("--rounds", type=int, default=3, help="how often the next lab is started")
+    parser.add_argument("--rest", type=float, default=12.0, help="seconds between a lab's end and the next start")
     parser.add_argument("--bare", action="store_true", help="first what kind and Calico take without netdojo")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -115,6 +119,7 @@ def main() -> None:
             following = []
             for _ in range(given.rounds):
                 stamped("lab", "stop", lab.id)
+                time.sleep(given.rest)
                 following.append(stamped("lab", "start", str(lab.folder), "--on", "kind"))
         finally:
             stamped("lab", "stop", lab.id, "--delete")

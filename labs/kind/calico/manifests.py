@@ -36,18 +36,24 @@ def _adjusted(item: Manifest, plan: Plan) -> Manifest:
             if item["kind"] == "DaemonSet" and container["name"] == NODE_AGENT:
                 container["env"] = _environment(container.get("env") or [], plan)
             if "readinessProbe" in container:
-                container.setdefault("startupProbe", _eager(container["readinessProbe"]))
+                _ask_soon(container)
     return item
 
 
-def _eager(probe: Mapping[str, Any]) -> dict[str, Any]:
-    """The same question, asked often until its first yes: Calico's own periods are up to a minute, and a cluster waits.
+def _ask_soon(container: dict[str, Any]) -> None:
+    """Have the kubelet ask often whether a container is ready: Calico's own periods are up to a minute.
 
-    At that yes the kubelet asks for readiness at once (k8s.io/kubernetes pkg/kubelet/prober: UpdatePodStatus), and from
-    then on as rarely as Calico means it: to run a program of its size every other second would slow all else down.
+    A request may be asked for ever. A program of Calico's costs a tenth of a core if it is run every other second, so
+    that is asked often until its first yes only; what the kubelet asks then is Calico's own question, at once as a rule
+    (k8s.io/kubernetes pkg/kubelet/prober: UpdatePodStatus).
     """
-    kept = {key: value for key, value in probe.items() if key not in _OF_READINESS}
-    return kept | {"periodSeconds": 2 if "exec" in probe else 1, "failureThreshold": _START_TRIES}
+    probe = container["readinessProbe"]
+    if "exec" in probe:
+        kept = {key: value for key, value in probe.items() if key not in _OF_READINESS}
+        container.setdefault("startupProbe", kept | {"periodSeconds": 2, "failureThreshold": _START_TRIES})
+    else:
+        kept = {key: value for key, value in probe.items() if key != "initialDelaySeconds"}
+        container["readinessProbe"] = kept | {"periodSeconds": 1}
 
 
 def _environment(given: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:

@@ -185,21 +185,23 @@ def test_calicos_manifests_fit_the_plan(
 
 
 @pytest.mark.parametrize(
-    ("asked", "wanted"),
+    ("asked", "start", "then"),
     [
         (
             {"httpGet": {}, "periodSeconds": 60, "initialDelaySeconds": 5, "successThreshold": 2},
-            {"httpGet": {}, "periodSeconds": 1, "failureThreshold": 300},
+            None,
+            {"httpGet": {}, "periodSeconds": 1, "successThreshold": 2},
         ),
         (
-            {"exec": {}, "timeoutSeconds": 10, "failureThreshold": 2},
+            {"exec": {}, "timeoutSeconds": 10, "failureThreshold": 2, "initialDelaySeconds": 5, "successThreshold": 2},
             {"exec": {}, "timeoutSeconds": 10, "periodSeconds": 2, "failureThreshold": 300},
+            {"exec": {}, "timeoutSeconds": 10, "failureThreshold": 2, "initialDelaySeconds": 5, "successThreshold": 2},
         ),
-        (None, None),
+        (None, None, None),
     ],
 )
-def test_calicos_pods_are_asked_often_until_they_are_ready_and_seldom_then(
-    asked: dict[str, Any] | None, wanted: dict[str, Any] | None
+def test_calicos_pods_are_asked_soon_whether_they_are_ready_and_programs_seldom_then(
+    asked: dict[str, Any] | None, start: dict[str, Any] | None, then: dict[str, Any] | None
 ) -> None:
     container = {"name": "a", "image": "a"} | ({"readinessProbe": asked} if asked else {})
     template = {"spec": {"containers": [container]}}
@@ -207,13 +209,13 @@ def test_calicos_pods_are_asked_often_until_they_are_ready_and_seldom_then(
     before = json.dumps(item)
     (made,) = manifests.adjust([item], plan())
     (found,) = made["spec"]["template"]["spec"]["containers"]
-    assert (found.get("startupProbe"), found.get("readinessProbe")) == (wanted, asked)
+    assert (found.get("startupProbe"), found.get("readinessProbe")) == (start, then)
     assert json.dumps(item) == before
 
 
 def test_a_start_that_calico_asks_for_itself_stays() -> None:
-    own = {"httpGet": {}, "periodSeconds": 7}
-    container = {"name": "a", "image": "a", "readinessProbe": {"httpGet": {}}, "startupProbe": own}
+    own = {"exec": {}, "periodSeconds": 7}
+    container = {"name": "a", "image": "a", "readinessProbe": {"exec": {}}, "startupProbe": own}
     item = {
         "kind": "Deployment",
         "metadata": {"name": "d"},
