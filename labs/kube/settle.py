@@ -43,7 +43,6 @@ _UNSIGNALLED_SECONDS = 2.0
 _SILENCE_MILLISECONDS = 300
 _LOCK_SECONDS = 0.02
 _KUBERNETES_ORDER = 1000.0
-_SAMPLED = frozenset({Signal.POLICY, Signal.POD})
 _PROOFS = frozenset({"open", "closed"})
 Sights = Mapping[str, list[Sight]]
 """What is looked at from each node."""
@@ -121,7 +120,7 @@ class Barrier:
                 raise InfrastructureError(
                     f"the node {stand.absent[0]} is not ready", remedy="kubectl describe node says why"
                 )
-            signals = await self._visible(_SAMPLED)
+            signals = await self._visible(frozenset({Signal.POLICY})) or frozenset({Signal.POD})
             await self._flip(stand, signals, _proofs(stand), _PROOF_SECONDS)
 
     def close(self) -> None:
