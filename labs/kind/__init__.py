@@ -14,7 +14,7 @@ Map:
 - `binary`     the kind program: found, asked for its version, run with progress, ended with all it started
 - `config`     a lab's topology to the file that kind reads, and to the key of the pool
 - `calico/`    Calico's objects and how they come into a cluster
-- `state`      what is kept on disk of each cluster, and the locks between processes
+- `state`      what is kept on disk of each cluster, and the locks between processes; `labfolder`: of each lab
 - `create`     a cluster from nothing, phase by phase
 - `loading`    images into nodes; `phases`: progress with times
 - `health`     whether a cluster works; `hasten`: pods that were made before Calico ran

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -17,7 +16,7 @@ from grader.errors import ClusterGoneError, InfrastructureError, NotCapableError
 from grader.ports import Capabilities
 from labs import store
 from labs.base import Phase, Running
-from labs.kind import config, dataplane, emptiness, endpoint, hosts, port, settings, state
+from labs.kind import config, dataplane, emptiness, endpoint, hosts, labfolder, port, settings, state
 from labs.kind.binary import KindProgram
 from labs.kind.calico import manifests, sources
 from labs.kind.create import Maker
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from labs.kube.api import Api
 
 _HAS = frozenset({"multi-node", "ipv6", "hosts", "calico", "ebpf"})
-_LAB_VERSION = 1
 _PATIENCE_SECONDS = 15.0
 """What an API may take that was asleep with its machine, before a lab's cluster is given up for it."""
 
@@ -112,7 +110,7 @@ class KindBackend:
         progress = heard(progress)
         progress("looking at Docker and at the clusters that run")
         store.make_private(folder.parent)
-        async with state.locked(_lock_path(folder), request.name, progress):
+        async with state.locked(labfolder.lock_path(folder), request.name, progress):
             found = await self._look(request.name, folder, _PATIENCE_SECONDS, progress)
             if found.phase is Phase.READY:
                 progress(f"{request.name} is running already")
@@ -127,7 +125,7 @@ class KindBackend:
             images = manifests.images(request.objects)
             store.make_private(folder)
             try:
-                _write_lab(folder, "", request)
+                labfolder.write(folder, "", request)
                 if request.transient:
                     self._hold(folder)
 
@@ -135,7 +133,7 @@ class KindBackend:
                     await self._cluster(record, request.namespace).begin(emptiness.workloads(request.objects))
 
                 record = await clusters.take(request.name, plan, calico, images, phases, begin)
-                _write_lab(folder, record.name, request)
+                labfolder.write(folder, record.name, request)
                 self._write_kubeconfig(record, folder, request.namespace)
                 if request.hosts:
                     with phases.phase("outside hosts"):
@@ -144,7 +142,7 @@ class KindBackend:
                     await dataplane.require_programs(self._cluster(record, request.namespace))
                 with phases.phase("applying the lab's objects, until every node enforces them"):
                     await self._cluster(record, request.namespace).apply(request.objects)
-                _write_lab(folder, record.name, request, ready=True)
+                labfolder.write(folder, record.name, request, ready=True)
             except BaseException:
                 await finish(self._clear(folder, progress))
                 raise
@@ -158,7 +156,7 @@ class KindBackend:
         """
         found = await self._look(name, folder)
         if found.phase is Phase.STARTING:
-            lock = FileLock.acquire(_lock_path(folder))
+            lock = FileLock.acquire(labfolder.lock_path(folder))
             if lock is None:
                 return found  # a command is at work on it
             try:
@@ -174,7 +172,7 @@ class KindBackend:
         Raises:
             ClusterGoneError: it is not there any more.
         """
-        lab = _read_lab(running.folder)
+        lab = labfolder.read(running.folder)
         record = self._pool.read(str(lab.get("cluster", "")))
         if record is None or record.lab != running.name:
             raise ClusterGoneError(
@@ -190,7 +188,7 @@ class KindBackend:
         """
         if not folder.parent.is_dir():
             return
-        async with state.locked(_lock_path(folder), name, _nobody):
+        async with state.locked(labfolder.lock_path(folder), name, _nobody):
             await self._clear(folder, _nobody, delete=delete)
 
     async def end_kept(self, tell: Callable[[str], None]) -> tuple[str, ...]:
@@ -206,7 +204,7 @@ class KindBackend:
         self, name: str, folder: Path, patience: float = 0.0, tell: Callable[[str], None] = _nobody
     ) -> Running:
         """What is there, changing nothing; an API that says nothing has these seconds to find its words."""
-        lab = _read_lab(folder)
+        lab = labfolder.read(folder)
         if not lab and not folder.is_dir():  # noqa: ASYNC240 - one question to the local disk
             return Running(name, self.name, Phase.ABSENT, folder)
         if not lab.get("ready") or (lab["transient"] and not is_held(folder / state.HOLDER)):
@@ -262,7 +260,7 @@ class KindBackend:
                 seconds = _PATIENCE_SECONDS if patience is None else patience
                 broken = record.stage is Stage.TAKEN and bool(await self._wrong(record, seconds, tell))
                 await self._clusters().give_back(record.name, tell, delete=delete or broken)
-        _remove_lab(folder)
+        labfolder.remove(folder)
 
     def _cluster(self, record: Record, namespace: str = "default") -> Port:
         """The port to a cluster: kept, since its watches are worth keeping."""
@@ -367,39 +365,3 @@ def _age(file: Path) -> int:
         return file.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _lock_path(folder: Path) -> Path:
-    return folder.parent / f".{folder.name}.lock"
-
-
-def _read_lab(folder: Path) -> dict[str, Any]:
-    found = store.read_json(folder / state.LAB)
-    return found if found.get("version") == _LAB_VERSION else {}
-
-
-def _write_lab(folder: Path, cluster: str, request: Request, *, ready: bool = False) -> None:
-    known = {
-        "version": _LAB_VERSION,
-        "cluster": cluster,
-        "namespace": request.namespace,
-        "transient": request.transient,
-        "ready": ready,
-    }
-    with store.explained("write", folder / state.LAB):
-        store.write_atomically(folder / state.LAB, json.dumps(known))
-
-
-def _remove_lab(folder: Path) -> None:
-    """Remove what the backend keeps in a lab's folder, and the folder when nothing else is in it; never raises."""
-    import contextlib
-    import shutil
-
-    shutil.rmtree(folder / state.CACHE, ignore_errors=True)
-    for name in (state.LAB, state.KUBECONFIG, state.HOLDER):
-        with contextlib.suppress(OSError):
-            (folder / name).unlink()
-    with contextlib.suppress(OSError):
-        for torn in (*folder.glob(".lab.json.*"), *folder.glob(".kubeconfig.*")):
-            torn.unlink()
-        folder.rmdir()
