@@ -245,6 +245,7 @@ class World:
     engine_gone: bool = False
     ebpf: bool = False
     rules: tuple[str, ...] = ()
+    ports: list[FakePort] = field(default_factory=list)
     name: str = "engine-a"
     """Whether nodes' kernels hold programs."""
 
@@ -353,7 +354,8 @@ class World:
         return api
 
     def port(self, parts: Parts) -> Any:
-        return FakePort(self, parts)
+        self.ports.append(FakePort(self, parts))
+        return self.ports[-1]
 
     def backend(self) -> KindBackend:
         chosen = KindSettings(node_image="node:1", calico=str(self.folder / "calico"), workload_image="agnhost:1")
@@ -378,6 +380,7 @@ class FakePort:
 
     def __init__(self, world: World, parts: Parts) -> None:
         self._world = world
+        self.is_closed = False
         self.parts = parts
         self.capabilities = parts.capabilities
 
@@ -417,7 +420,7 @@ class FakePort:
         return tuple(NodeFacts(name, programs=programs, chains=9, foreign=self._world.rules) for name in names)
 
     def close(self) -> None:
-        return
+        self.is_closed = True
 
 
 @pytest.fixture

@@ -198,6 +198,17 @@ async def test_an_engine_that_does_not_answer_a_stop_is_said_and_costs_no_cluste
     assert list(stages(world).values()) == ["free"]
 
 
+async def test_nobody_goes_on_following_a_cluster_that_is_gone(world: Any) -> None:
+    backend = world.backend()
+    await backend.start(world.request(), world.lab(), str)
+    await backend.stop("first", world.lab())
+    world.closed.add("service:kube-system/kube-dns")  # it is not taken, but removed
+    await backend.start(world.request("next"), world.lab("next"), str)
+    *gone, last = [port.is_closed for port in world.ports]
+    assert len(gone) >= 2
+    assert (all(gone), last) == (True, False)
+
+
 async def test_other_topologies_do_not_take_each_others_clusters(world: Any) -> None:
     await world.backend().start(world.request(nodes=1), world.lab(), str)
     await world.backend().stop("first", world.lab())
