@@ -165,6 +165,8 @@ class Conversation:
     def ask(self, line: str, until: str, seconds: float) -> tuple[str, ...]:
         """See `labs.kube.api.Talk`."""
         with self._lock:
+            if self._is_over:  # somebody may still be reading its last words: a connection's TLS is for one thread
+                raise ClusterGoneError("a command was closed, and is asked no more")
             self._is_asked = True
         try:
             return self._ask(line, until, time.monotonic() + seconds)

@@ -6,7 +6,7 @@ connections to the canary's own servers. It runs on between looks: to begin a co
 
 from __future__ import annotations
 
-import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,9 @@ looks would take is the one on which the dataplane works. Silence takes time and
 once."""
 _MARGIN_SECONDS = 10.0
 _END = "."
+_IDLE_SECONDS = 20.0
+"""How long a command may not have been asked: what stands between here and a cluster may forget a silent connection,
+and say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Lookout:
         self._api = api
         self._pod = f"{NAMESPACE}/{client}"
         self._talk: Talk | None = None
+        self._asked = 0.0
 
     async def watch(self, sights: Iterable[Sight]) -> dict[str, str]:
         """Look until everything is as wanted.
@@ -111,19 +115,24 @@ class Lookout:
 
     async def _ask(self, line: str, seconds: float) -> tuple[str, ...]:
         """Ask a command that runs already; where that has ended meanwhile, with its pod perhaps, a new one."""
-        if self._talk is not None:
-            with contextlib.suppress(InfrastructureError, Refused):
-                return await self._talk.ask(line, _END, seconds)
+        if self._talk is not None and time.monotonic() - self._asked > _IDLE_SECONDS:
             self.close()
-        self._talk = self._api.talk(self._pod, ["sh", "-c", _SCRIPT, "lookout"])
+        is_new, self._asked = self._talk is None, time.monotonic()
+        talk = self._talk = self._talk or self._api.talk(self._pod, ["sh", "-c", _SCRIPT, "lookout"])
         try:
-            return await self._talk.ask(line, _END, seconds)
-        except BaseException as error:
+            return await talk.ask(line, _END, seconds)
+        except (Refused, InfrastructureError) as error:
             self.close()
-            if isinstance(error, (Refused, TimeoutError)):
-                raise _blind(self._pod, str(error) or "it did not end in time") from error
-            if isinstance(error, InfrastructureError) and not isinstance(error, ClusterGoneError):
-                raise _blind(self._pod, error.message) from error
+            if not is_new:
+                return await self._ask(line, seconds)
+            if isinstance(error, ClusterGoneError):
+                raise
+            raise _blind(self._pod, error.message) from error
+        except TimeoutError as error:
+            self.close()
+            raise _blind(self._pod, "it did not end in time") from error
+        except BaseException:
+            self.close()  # its answer would be taken for that to the next question
             raise
 
     def close(self) -> None:

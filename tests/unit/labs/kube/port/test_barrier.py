@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.errors import InfrastructureError, NotEnforcedError
-from labs.kube import ready, settle
+from labs.kube import lookout, ready, settle
 from labs.kube.api import Resource
 from labs.kube.canary import NAMESPACE, Signal, name, port
 from labs.kube.mirror import Mirror
@@ -211,6 +211,30 @@ async def test_one_command_a_node_looks_again_and_again(api: Any, barrier: Barri
     )
     barrier.close()
     assert all(talk.closed for talk in api.talks)
+
+
+async def test_a_connection_that_was_silent_for_long_is_not_trusted(
+    api: Any, barrier: Barrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await barrier.prove()
+    monkeypatch.setattr(lookout, "_IDLE_SECONDS", -1.0)
+    before = len(api.talks)
+    await barrier.sample()
+    assert len(api.talks) == 2 * before
+    assert all(talk.closed for talk in api.talks[:before])
+
+
+async def test_a_look_without_an_answer_is_told_and_the_next_one_begins_anew(api: Any, barrier: Barrier) -> None:
+    await barrier.prove()
+    for talk in api.talks:
+        talk.broken = TimeoutError()
+    with pytest.raises(InfrastructureError, match=r"cannot look whether .*: it did not end in time"):
+        await barrier.sample()
+    await asyncio.sleep(0)
+    assert any(talk.closed for talk in api.talks)
+    for talk in api.talks:
+        talk.broken = None
+    await barrier.sample()
 
 
 async def test_a_command_that_ended_meanwhile_is_begun_anew(api: Any, barrier: Barrier) -> None:
