@@ -171,10 +171,13 @@ class Conversation:
         try:
             return self._ask(line, until, time.monotonic() + seconds)
         finally:
-            with self._lock:
-                self._is_asked = False
-                if self._is_over:
-                    self._session.drop()
+            self._done()
+
+    def _done(self) -> None:
+        with self._lock:
+            self._is_asked = False
+            if self._is_over:
+                self._session.drop()
 
     def _ask(self, line: str, until: str, deadline: float) -> tuple[str, ...]:
         if not self._is_open:
