@@ -126,7 +126,8 @@ def engine(fake: FakeEngine) -> Iterator[DockerEngine]:
 PULL, SAVE, LOAD = "/images/create", "/images/a:1/get", "/images/load"
 CALLS = {PULL: "pull('a:1', str)", SAVE: "save('a:1', folder / 'a.tar')", LOAD: "load(folder / 'image')"}
 INTERRUPTED = """
-import sys, pathlib
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs tests in the background has it ignored
 from labs.kind import dockersdk
 from tui.commands.options import perform
 folder = pathlib.Path(sys.argv[1])
