@@ -92,6 +92,9 @@ async def test_what_goes_wrong_is_no_error(
     async def refuse(*_given: Any, **_named: Any) -> None:
         raise error
 
+    api.put(pod("early"))
+    failed(api, "early")
     await mirror.follow([kind for kind in await api.resources() if kind.kind in {"Node", "Pod"}])
     monkeypatch.setattr(api, "list", refuse)
     await hasten(api, mirror, 5)
+    assert names(api) == {"early"}

@@ -237,4 +237,4 @@ def test_what_is_no_kubeconfig_is_refused(tmp_path: Path, text: str) -> None:
 def test_the_client_is_not_imported_for_kinds_file(written: Any) -> None:
     program = "import sys; from pathlib import Path; from labs.kube.client import connect; "
     program += "connect(Path(sys.argv[1])); sys.exit('kubernetes' in sys.modules)"
-    subprocess.run((sys.executable, "-c", program, str(written())), check=True)
+    assert subprocess.run((sys.executable, "-c", program, str(written())), check=False).returncode == 0
