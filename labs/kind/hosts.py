@@ -84,7 +84,7 @@ async def ensure(engine: Engine, beside: Beside, names: Sequence[str]) -> Mappin
     return wanted
 
 
-async def remove(engine: Engine, beside: Beside, *, had_some: bool = True) -> None:
+async def remove(engine: Engine, beside: Beside, *, had_some: bool) -> None:
     """Remove all hosts of the cluster and the nodes' routes to them; none is fine.
 
     Where the cluster had some, as far as is known, routes may be left of which the hosts are gone.

@@ -101,15 +101,20 @@ async def test_what_stands_is_kept_and_what_does_not_fit_is_replaced() -> None:
     assert set(engine.known) == {"old-bastion", "c-host-stopped", other.id, node.id}
 
 
-async def test_all_are_removed_with_the_ways_to_them() -> None:
+@pytest.mark.parametrize(
+    ("there", "had_some", "ways_go"),
+    [(True, False, True), (False, True, True), (True, True, True), (False, False, False)],
+)
+async def test_all_are_removed_with_the_ways_to_them_where_there_may_be_some(
+    there: bool, had_some: bool, ways_go: bool
+) -> None:
     engine = Engine()
-    engine.known["old-bastion"] = host("bastion")
-    await hosts.remove(engine, BESIDE)  # type: ignore[arg-type]
+    if there:
+        engine.known["old-bastion"] = host("bastion")
+    await hosts.remove(engine, BESIDE, had_some=had_some)  # type: ignore[arg-type]
     assert not engine.known
-    assert {line for _, line in engine.said} == {
-        "route flush root 203.0.113.0/24",
-        "route flush root 2001:db8:113::/64",
-    }
+    ways = {"route flush root 203.0.113.0/24", "route flush root 2001:db8:113::/64"}
+    assert {line for _, line in engine.said} == (ways if ways_go else set())
 
 
 async def test_a_refusal_is_said_in_the_systems_words() -> None:
