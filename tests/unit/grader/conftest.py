@@ -100,14 +100,14 @@ def policies(*specs: str) -> list[dict[str, Any]]:
         namespace, _, spec = text.rpartition("|")
         metadata = {"name": f"p{number}", "namespace": namespace.strip() or "shop"}
         manifest = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
-        found.append({**manifest, "metadata": metadata, "spec": yaml.safe_load(spec)})
+        found.append({**manifest, "metadata": metadata, "spec": yaml.load(spec, yaml.CSafeLoader)})
     return found
 
 
 @pytest.fixture(scope="session")
 def shop() -> Callable[..., World]:
     """A World of the small cluster with these policies."""
-    base = list(yaml.safe_load_all(SHOP))
+    base = list(yaml.load_all(SHOP, yaml.CSafeLoader))
     return lambda *specs: World(read_objects([*base, *policies(*specs)]))
 
 
@@ -143,7 +143,7 @@ def brief(text: str) -> dict[str, Any]:
     if rest.startswith("["):
         listed, _, rest = rest[1:].partition("]")
         metadata["labels"] = dict(pair.split("=") for pair in listed.split(","))
-    spec = yaml.safe_load(rest.removesuffix(" {}") or "{}")
+    spec = yaml.load(rest.removesuffix(" {}") or "{}", yaml.CSafeLoader)
     return {"apiVersion": version, "kind": full, "metadata": metadata, "spec": spec}
 
 
@@ -162,7 +162,7 @@ def parsed() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def cluster() -> Callable[..., World]:
     """A World of the small cluster with these objects, written briefly."""
-    base = list(yaml.safe_load_all(SHOP))
+    base = list(yaml.load_all(SHOP, yaml.CSafeLoader))
     return lambda *texts, **options: World(read_objects([*base, *map(brief, texts)], **options))
 
 
@@ -172,10 +172,10 @@ CAST = Path(__file__).with_name("cast.yaml").read_text(encoding="utf-8")
 @pytest.fixture(scope="session")
 def cast() -> Callable[..., World]:
     """A World of the endpoints of `cast.yaml` with these objects, written briefly or in braces."""
-    base = list(yaml.safe_load_all(CAST))
+    base = list(yaml.load_all(CAST, yaml.CSafeLoader))
 
     def make(*texts: str, **options: Any) -> World:
-        more = (yaml.safe_load(text) if text.startswith("{") else brief(text) for text in texts)
+        more = (yaml.load(text, yaml.CSafeLoader) if text.startswith("{") else brief(text) for text in texts)
         return World(read_objects([*base, *more]), **options)
 
     return make

@@ -157,14 +157,14 @@ spec: {nets: [192.0.2.0/24]}
 
 
 def test_objects_as_the_cluster_stores_them(parsed: Callable[..., Any]) -> None:
-    objects = read_objects(list(yaml.safe_load_all(STORED)))
+    objects = read_objects(list(yaml.load_all(STORED, yaml.CSafeLoader)))
     as_written = parsed("np shop/a {ingress: [{action: Allow}]}", "gnp sec.a {order: 1, tier: sec}")
     assert objects.calico_policies == as_written.calico_policies
     assert objects.network_sets[0].labels == {"kind": "partner"}
 
 
 def test_an_object_in_both_versions_is_one() -> None:
-    stored = next(yaml.safe_load_all(STORED))
+    stored = next(yaml.load_all(STORED, yaml.CSafeLoader))
     written = {**stored, "apiVersion": "projectcalico.org/v3", "metadata": {**stored["metadata"], "name": "a"}}
     assert len(read_objects([written, stored]).calico_policies) == 1
 

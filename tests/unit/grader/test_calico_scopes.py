@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POD = """{apiVersion: v1, kind: Pod, metadata: {name: %s, namespace: "%s", labels: {%s}}, status: {podIP: %s},
  spec: {containers: [{name: c, ports: [{name: http, containerPort: 80}]}]}}"""
 PODS = [
-    yaml.safe_load(POD % (name, namespace, labels, address))
+    yaml.load(POD % (name, namespace, labels, address), yaml.CSafeLoader)
     for name, namespace, labels, address in (
         ("a", "shop", "kind: x", "10.0.0.1"),
         ("b", "lobby", "kind: x", "10.0.0.2"),

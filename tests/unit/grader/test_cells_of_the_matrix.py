@@ -64,8 +64,8 @@ def policy(pod: str, spec: str) -> str:
 @pytest.fixture(scope="session")
 def made() -> Callable[..., World]:
     def make(*texts: str, on_host: bool = False) -> World:
-        base = yaml.safe_load_all(BASE.replace("ON_HOST", str(on_host).lower()))
-        return World(read_objects([*base, *map(yaml.safe_load, texts)]))
+        base = yaml.load_all(BASE.replace("ON_HOST", str(on_host).lower()), yaml.CSafeLoader)
+        return World(read_objects([*base, *(yaml.load(text, yaml.CSafeLoader) for text in texts)]))
 
     return make
 
@@ -149,12 +149,12 @@ def test_a_services_port_of_another_protocol(
 def test_a_service_of_several_labels(both_agree: Callable[[World, list[str]], None]) -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "shop"}}
     spec = {"clusterIP": "10.96.0.11", "selector": {"part": "app", "app": "db"}, "ports": [{"port": 80}]}
-    objects = yaml.safe_load_all(BASE.replace("ON_HOST", "false"))
+    objects = yaml.load_all(BASE.replace("ON_HOST", "false"), yaml.CSafeLoader)
     pods = [each for each in objects if each["kind"] == "Pod"]
     labels = {"cart": {"part": "app", "app": "web"}, "site": {"part": "app", "app": "db"}}
     for pod in pods:
         pod["metadata"]["labels"] |= labels.get(pod["metadata"]["name"], {})
-    world = World(read_objects([*pods, {**service, "spec": spec}, yaml.safe_load(policy("web", SHUT))]))
+    world = World(read_objects([*pods, {**service, "spec": spec}, yaml.load(policy("web", SHUT), yaml.CSafeLoader)]))
     both_agree(world, ["edge/gw -> service:shop/s:80", "edge/gw -x shop/cart:80"])
 
 
@@ -194,7 +194,7 @@ ONLY_ONE = """
 def test_one_of_pods_that_are_alike_is_behind_a_service(
     made: Callable[..., World], both_agree: Callable[[World, list[str]], None]
 ) -> None:
-    world = made(*map(yaml.dump, yaml.safe_load_all(ONLY_ONE)))
+    world = made(*map(yaml.dump, yaml.load_all(ONLY_ONE, yaml.CSafeLoader)))
     both_agree(world, ["edge/gw -> shop/site:80", "edge/gw -x shop/site:81", "edge/gw -x shop/cart:80"])
 
 

@@ -147,7 +147,7 @@ DENY_ALL = "{action: Deny, from: [{namespaces: {}}]}"
     ],
 )
 def test_other_policies(policy: str, flow: Flow, expected: str) -> None:
-    manifests = [*yaml.safe_load_all(PODS), yaml.safe_load(policy)]
+    manifests = [*yaml.load_all(PODS, yaml.CSafeLoader), yaml.load(policy, yaml.CSafeLoader)]
     world = World(read_objects(manifests))
     edits = smallest_edits(world, flow, most=9)
     assert expected in [edit.words for edit in edits]

@@ -22,7 +22,9 @@ TO_CART = "backendRefs: [{name: cart, namespace: shop, port: 80}]"
 
 
 def world(*texts: str) -> World:
-    return World(read_objects([*yaml.safe_load_all(BASE), *map(yaml.safe_load, texts)]))
+    return World(
+        read_objects([*yaml.load_all(BASE, yaml.CSafeLoader), *(yaml.load(text, yaml.CSafeLoader) for text in texts)])
+    )
 
 
 def gateway(name: str = "front", listeners: str = LISTENER, more: str = "") -> str:

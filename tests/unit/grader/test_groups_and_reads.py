@@ -94,10 +94,14 @@ def test_who_stands_for_a_group(cast: Callable[..., World]) -> None:
 
 def pods(count: int, *more: str) -> World:
     text = "{apiVersion: v1, kind: Pod, metadata: {name: p%d, labels: {x: v%d}}, status: {podIP: 10.0.%d.%d}}"
-    made = [yaml.safe_load(text % (i, i, i // 100, i % 100)) for i in range(count)]
+    made = [yaml.load(text % (i, i, i // 100, i % 100), yaml.CSafeLoader) for i in range(count)]
     calico = "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}, spec: %s}"
     spec = "{selector: has(x), ingress: [{action: Deny, protocol: ICMP}, {action: Allow}]}"
-    return World(read_objects([*made, yaml.safe_load(calico % spec), *map(yaml.safe_load, more)]))
+    return World(
+        read_objects(
+            [*made, yaml.load(calico % spec, yaml.CSafeLoader), *(yaml.load(text, yaml.CSafeLoader) for text in more)]
+        )
+    )
 
 
 HOST = (

@@ -30,7 +30,7 @@ OBJECTS = """
 
 
 def objects(interface: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(OBJECTS.replace("INTERFACE", interface)))
+    return list(yaml.load_all(OBJECTS.replace("INTERFACE", interface), yaml.CSafeLoader))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ NODE_PORT = """
 def test_only_some_types_of_service_have_node_ports(
     agree: Callable[[World, list[str]], None], kind: str, arrows: list[str]
 ) -> None:
-    agree(World(read_objects(list(yaml.safe_load_all(NODE_PORT.replace("KIND", kind))))), arrows)
+    agree(World(read_objects(list(yaml.load_all(NODE_PORT.replace("KIND", kind), yaml.CSafeLoader)))), arrows)
 
 
 SECOND_ADDRESS = """
@@ -111,7 +111,7 @@ SECOND_ADDRESS = """
 
 
 def test_a_packet_carries_the_address_that_was_asked_for(agree: Callable[[World, list[str]], None]) -> None:
-    world = World(read_objects(list(yaml.safe_load_all(SECOND_ADDRESS))))
+    world = World(read_objects(list(yaml.load_all(SECOND_ADDRESS, yaml.CSafeLoader))))
     agree(world, ["a/x -> ip:192.168.1.2:80", "a/x -x ip:172.18.0.2:80", "a/x -x node:n1:80"])
 
 

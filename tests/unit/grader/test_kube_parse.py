@@ -24,7 +24,7 @@ NP = "apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: np
 
 
 def read(*texts: str) -> Objects:
-    return read_objects(document for text in texts for document in yaml.safe_load_all(text))
+    return read_objects(document for text in texts for document in yaml.load_all(text, yaml.CSafeLoader))
 
 
 def causes(text: str) -> list[str]:
@@ -156,7 +156,7 @@ WHOLE = """
 """
 
 
-READ = yaml.safe_load(WHOLE)
+READ = yaml.load(WHOLE, yaml.CSafeLoader)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:

@@ -76,7 +76,7 @@ def test_network_policies(shop: Callable[..., World], specs: list[str], expected
 
 
 def world(*documents: str) -> World:
-    return World(read_objects([item for text in documents for item in yaml.safe_load_all(text)]))
+    return World(read_objects([item for text in documents for item in yaml.load_all(text, yaml.CSafeLoader)]))
 
 
 PODS = "\n---\n".join(

@@ -230,9 +230,10 @@ HOSTS = """
     ],
 )
 def test_with_host_endpoints_too(spec: str) -> None:
-    base = list(yaml.safe_load_all(HOSTS))
+    base = list(yaml.load_all(HOSTS, yaml.CSafeLoader))
     policy = "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}, spec: {SPEC}}"
-    old, new = World(read_objects(base)), World(read_objects([*base, yaml.safe_load(policy.replace("SPEC", spec))]))
+    given = yaml.load(policy.replace("SPEC", spec), yaml.CSafeLoader)
+    old, new = World(read_objects(base)), World(read_objects([*base, given]))
     applied(old, new)
     assert difference(old, new).changes != ()
 

@@ -62,7 +62,7 @@ def policy(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def world(*more: dict[str, Any], node: str = "n1", **service: Any) -> World:
-    objects = [copy.deepcopy(each) for each in yaml.safe_load_all(OBJECTS)]
+    objects = [copy.deepcopy(each) for each in yaml.load_all(OBJECTS, yaml.CSafeLoader)]
     next(each for each in objects if each["metadata"]["name"] == "s")["spec"].update(service)
     next(each for each in objects if each["metadata"]["name"] == "web")["spec"]["nodeName"] = node
     return World(read_objects([*objects, *more]))

@@ -291,7 +291,7 @@ def test_an_unknown_endpoint_is_wrong_use(
 
 
 def test_an_outside_host_with_an_address() -> None:
-    base = yaml.safe_load("{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b}}")
+    base = yaml.load("{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b}}", yaml.CSafeLoader)
     policy = yaml.safe_load(
         """
         apiVersion: networking.k8s.io/v1

@@ -81,8 +81,8 @@ def route(name: str, hosts: str, *rules: str, parent: str = "") -> str:
 
 @pytest.fixture(scope="session")
 def world() -> Callable[..., World]:
-    base = list(yaml.safe_load_all(SHOP))
-    return lambda *texts: World(read_objects([*base, *(yaml.safe_load(text) for text in texts)]))
+    base = list(yaml.load_all(SHOP, yaml.CSafeLoader))
+    return lambda *texts: World(read_objects([*base, *(yaml.load(text, yaml.CSafeLoader) for text in texts)]))
 
 
 def ends(world: World, url: str, source: str = OUT) -> str:

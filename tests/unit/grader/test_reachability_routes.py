@@ -50,7 +50,7 @@ OUT = "ip:198.51.100.1"
 @pytest.fixture
 def service() -> Callable[..., World]:
     def make(**spec: Any) -> World:
-        objects = [copy.deepcopy(each) for each in yaml.safe_load_all(OBJECTS)]
+        objects = [copy.deepcopy(each) for each in yaml.load_all(OBJECTS, yaml.CSafeLoader)]
         next(each for each in objects if each["metadata"]["name"] == "s")["spec"].update(spec)
         return World(read_objects(objects))
 
@@ -126,7 +126,7 @@ def test_a_service_without_selector_has_the_endpoints_of_its_slices(service: Cal
     [("", 5432, 5432), ("", "sql", 5432), ("pg", "sql", 7777), ("other", 5432, None)],
 )
 def test_slices_say_the_port_of_a_service_without_selector(name: str, target: int | str, port: int | None) -> None:
-    objects = [copy.deepcopy(each) for each in yaml.safe_load_all(OBJECTS)]
+    objects = [copy.deepcopy(each) for each in yaml.load_all(OBJECTS, yaml.CSafeLoader)]
     entry = {"port": 80, "name": name, "targetPort": target}
     next(each for each in objects if each["metadata"]["name"] == "db")["spec"]["ports"] = [entry]
     slices = next(each for each in objects if each["metadata"]["name"] == "db-1")

@@ -425,7 +425,7 @@ KUBERNETES: dict[str, tuple[str, str, Any]] = {
             "[e, f]}, {key: x.y/g, operator: Exists}, {key: h, operator: DoesNotExist}, {key: i, "
             "operator: In, values: "
             "[j]}]}, policyTypes: [Egress, Ingress], ingress: [{from: [{podSelector: {}}, {namespaceSelector: "
-            "{matchLabels: {team: blue}}, podSelector:}, {ipBlock: {cidr: 10.0.0.7/8, except: "
+            "{matchLabels: {team: blue}}, podSelector: }, {ipBlock: {cidr: 10.0.0.7/8, except: "
             "[10.1.0.0/16, 10.2.0.0/16]}}], "
             "ports: [{port: 1}, {port: http, protocol: UDP}, {port: 2, endPort: 2}, {protocol: SCTP}]}], "
             "egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}, {ports: [{port: 65535, endPort: 65535}, "

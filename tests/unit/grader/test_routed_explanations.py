@@ -40,11 +40,13 @@ BASE = """
 @pytest.fixture(scope="session")
 def world() -> Callable[..., World]:
     """A World of the base and these texts, the first of which stands in `routes.yaml` at line 7."""
-    base = list(yaml.safe_load_all(BASE))
+    base = list(yaml.load_all(BASE, yaml.CSafeLoader))
 
     def made(*texts: str, **options: Any) -> World:
         origins = [*(Origin() for _ in base), Origin("routes.yaml", 7)]
-        return World(read_objects([*base, *map(yaml.safe_load, texts)], origins=origins), **options)
+        return World(
+            read_objects([*base, *(yaml.load(text, yaml.CSafeLoader) for text in texts)], origins=origins), **options
+        )
 
     return made
 

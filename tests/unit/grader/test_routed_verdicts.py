@@ -38,8 +38,8 @@ RULE = f"{{matches: [{{path: {{value: /}}}}], {CART}}}"
 
 @pytest.fixture(scope="session")
 def world() -> Callable[..., World]:
-    base = list(yaml.safe_load_all(BASE))
-    return lambda *texts: World(read_objects([*base, *map(yaml.safe_load, texts)]))
+    base = list(yaml.load_all(BASE, yaml.CSafeLoader))
+    return lambda *texts: World(read_objects([*base, *(yaml.load(text, yaml.CSafeLoader) for text in texts)]))
 
 
 SERVED = [

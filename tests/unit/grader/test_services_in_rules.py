@@ -77,7 +77,7 @@ SLICES = (
     ],
 )
 def test_endpoints_behind_a_service(namespace: str, name: str, backends: tuple[Backend, ...]) -> None:
-    services = Services(read_objects(list(yaml.safe_load_all(OBJECTS))))
+    services = Services(read_objects(list(yaml.load_all(OBJECTS, yaml.CSafeLoader))))
     assert services.behind(namespace, name) == backends
 
 
@@ -118,7 +118,7 @@ def test_what_a_rule_lets_out(
     agree: Callable[[World, list[str]], None], name: str, protocol: str, arrows: list[str]
 ) -> None:
     policy = POLICY.replace("NAME", name).replace("PROTOCOL", protocol)
-    agree(World(read_objects([*yaml.safe_load_all(OBJECTS), yaml.safe_load(policy)])), arrows)
+    agree(World(read_objects([*yaml.load_all(OBJECTS, yaml.CSafeLoader), yaml.load(policy, yaml.CSafeLoader)])), arrows)
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_what_a_rule_lets_out(
 )
 def test_a_name_of_several_things(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        resolve(World(read_objects(list(yaml.safe_load_all(OBJECTS)))), text)
+        resolve(World(read_objects(list(yaml.load_all(OBJECTS, yaml.CSafeLoader)))), text)
     assert (caught.value.message, caught.value.remedy) == (message, "add the namespace")
