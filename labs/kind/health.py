@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from labs.kube.api import Api
     from labs.kube.mirror import Mirror
 
+_APIS = "apiservices.apiregistration.k8s.io"
 _TELLING = frozenset(
     {
         *("nodes", "pods", "deployments.apps", "daemonsets.apps"),
-        *("apiservices.apiregistration.k8s.io", "tigerastatuses.operator.tigera.io"),
+        *(_APIS, "tigerastatuses.operator.tigera.io"),
     }
 )
 """Kinds whose objects tell whether a cluster works."""
+_AGAIN_SECONDS = 0.1
 
 
 async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: float) -> None:
@@ -51,8 +54,27 @@ async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: f
             remedy="an image may be missing and not be fetched: netdojo lab prepare brings it; or the machine has too "
             "little memory: netdojo doctor says",
         )
-    if said:
-        await api.resources(again=True)  # what was waited for may serve more kinds
+    apis = [item for kind in kinds if str(kind) == _APIS for item in mirror.objects(kind).values()]
+    await _discovered(api, {item["metadata"]["name"] for item in apis if item["spec"].get("service")}, seconds)
+
+
+async def _discovered(api: Api, names: Iterable[str], seconds: float) -> None:
+    """Return when the kinds of APIs that other servers give are known, each named as `version.group`.
+
+    The aggregator asks such a server for them only after it has seen that it is available, up to a minute later
+    (k8s.io/kube-aggregator pkg/apiserver/handler_discovery.go); until then it says that it does not know them.
+
+    Raises:
+        InfrastructureError: they are not in time.
+    """
+    limit = asyncio.get_running_loop().time() + seconds
+    while missing := set(names) - {f"{each.version}.{each.group}" for each in await api.resources(again=True)}:
+        if asyncio.get_running_loop().time() > limit:
+            raise InfrastructureError(
+                f"the cluster does not say what the API {min(missing)} serves",
+                remedy="kubectl get apiservices shows whether it is available; kubectl api-resources what is known",
+            )
+        await asyncio.sleep(_AGAIN_SECONDS)  # discovery cannot be watched
 
 
 def late(items: Iterable[tuple[str, Manifest]]) -> list[str]:

@@ -60,7 +60,7 @@ class Canary:
         self._mirror = mirror
         self._image = image
         self._turns = turns
-        self._made = False
+        self._made_for: frozenset[Signal] = frozenset()
 
     async def stand(self) -> Stand:
         """The canary, made or mended where it is not as it has to be.
@@ -78,10 +78,11 @@ class Canary:
             )
         wanted = {canary.name(role, node): node for node in names for role in ("client", "server")}
         there = await self._there(pods)  # asked, since the watches may not have told of what was just deleted
-        if not self._made:
-            self._made = await self._is_as_made(names, there)
-        if not self._made or wanted.keys() - _running(there):
-            await self._make(pods, names, wanted, there)
+        given = served(await self._api.resources())  # those of an API server that did not answer may be new
+        if self._made_for != given and await self._is_as_made(names, there, given):
+            self._made_for = given
+        if self._made_for != given or wanted.keys() - _running(there):
+            await self._make(pods, names, wanted, there, given)
             there = await self._there(pods)
         at = {name: str((found.get("status") or {}).get("podIP", "")) for (_, name), found in there.items()}
         by_node = {node: at[canary.name("server", node)] for node in names}
@@ -93,10 +94,10 @@ class Canary:
     async def _there(self, pods: Resource) -> dict[Key, Manifest]:
         return {key_of(item): item for item in (await self._api.list(pods, NAMESPACE)).items}
 
-    async def _is_as_made(self, names: Sequence[str], there: Mapping[Key, Manifest]) -> bool:
+    async def _is_as_made(self, names: Sequence[str], there: Mapping[Key, Manifest], given: frozenset[Signal]) -> bool:
         """Whether nobody has touched its rules since they were written last, and its pods are what they have to be."""
         kept = self._turns.rules()
-        rules = canary.rules(calico=Signal.CALICO_POLICY in served(await self._api.resources()))
+        rules = canary.rules(calico=Signal.CALICO_POLICY in given)
         if {_called(item) for item in rules} != kept.keys():
             return False
         versions = {str(item["apiVersion"]) for item in rules}
@@ -113,14 +114,18 @@ class Canary:
         return {key: item for key, item in self._mirror.objects(pods).items() if key[0] == NAMESPACE}
 
     async def _make(
-        self, pods: Resource, names: Sequence[str], wanted: Mapping[str, str], there: Mapping[Key, Manifest]
+        self,
+        pods: Resource,
+        names: Sequence[str],
+        wanted: Mapping[str, str],
+        there: Mapping[Key, Manifest],
+        given: frozenset[Signal],
     ) -> None:
-        calico = Signal.CALICO_POLICY in served(await self._api.resources())
         try:
             for item in canary.grounds():
                 await self._apply(item)
             await self._remove(pods, _ended(there, wanted))
-            rules = canary.rules(calico=calico)
+            rules = canary.rules(calico=Signal.CALICO_POLICY in given)
             writing = asyncio.gather(*(self._apply_pod(pods, item) for item in canary.pods(names, self._image)))
             versions = await asyncio.gather(*(self._apply(item) for item in rules))
             await writing
@@ -139,7 +144,7 @@ class Canary:
                 f"the canary that proves enforcement does not run: {'; '.join(self._why(pods, wanted))}",
                 remedy=f"its image is {self._image}; kubectl -n {NAMESPACE} describe pods says more",
             )
-        self._made = True
+        self._made_for = given
 
     async def _apply_pod(self, pods: Resource, item: Manifest) -> None:
         """Apply; a pod that is not as it has to be, and cannot be changed, is made again."""

@@ -110,6 +110,7 @@ class MemoryApi:
         self.refuses: dict[str, Refused] = {}
         """By kind: what it answers to everything that would change one."""
         self.gone = False
+        self.kinds: tuple[Resource, ...] = KINDS
         self.calls: list[str] = []
         self._numbers = itertools.count(1)
         self._log: list[tuple[int, Resource, Change]] = []
@@ -119,7 +120,7 @@ class MemoryApi:
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
         del again
         self._here()
-        return KINDS
+        return self.kinds
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:
         del namespace, selector
@@ -165,7 +166,7 @@ class MemoryApi:
 
     def put(self, manifest: Manifest) -> None:
         """What somebody else does: no rule of ours applies."""
-        resource = resource_of(manifest, KINDS)
+        resource = resource_of(manifest, self.kinds)
         assert resource is not None, manifest
         self._write(resource, str(manifest["metadata"].get("namespace", "")), copy.deepcopy(manifest), "put")
 

@@ -51,6 +51,7 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.kinds = [Resource(*kind, verbs=_ALL) for kind in KINDS]
+        self._every = tuple(self.kinds)
         self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.refusals: list[tuple[str, Refused]] = []
         """Words of paths, and how the next request about one of them is refused."""
@@ -225,7 +226,7 @@ class FakeApi:
         for signal in frozenset(Signal) - self.lag:
             homes = {signal: 0}
             for item in canary.turned(signal, 0, dict.fromkeys(self._servers(), "10.0.0.1")):
-                kind = next(k for k in self.kinds if (k.api_version, k.kind) == (item["apiVersion"], item["kind"]))
+                kind = next(k for k in self._every if (k.api_version, k.kind) == (item["apiVersion"], item["kind"]))
                 key = (str(kind), item["metadata"].get("namespace", ""), item["metadata"]["name"])
                 labels = self.objects.get(key, {"metadata": {}})["metadata"].get("labels", {})
                 if TURN in labels:

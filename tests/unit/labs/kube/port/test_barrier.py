@@ -247,6 +247,22 @@ async def test_a_command_that_ended_meanwhile_is_begun_anew(api: Any, barrier: B
     assert len(api.talks) == 2 * len(first)
 
 
+async def test_the_rules_are_written_for_calico_when_its_api_is_known_late(api: Any, barrier: Barrier) -> None:
+    """Its signals are given from then on: without rules they would never be seen."""
+    every = api.kinds
+    api.kinds = [each for each in every if each.group != "projectcalico.org"]
+    await barrier.prove()
+    assert not any("projectcalico" in each for each in api.applied)
+    api.kinds = every
+    api.applied.clear()
+    await barrier.wait_all()
+    rules = api.applied.index(f"networkpolicies.projectcalico.org/{NAMESPACE}-labels")
+    assert rules < api.applied.index(f"globalnetworksets.projectcalico.org/{NAMESPACE}")
+    api.applied.clear()
+    await barrier.wait_all()
+    assert not any(each.endswith("-labels") for each in api.applied)
+
+
 async def test_what_nobody_touched_is_not_written_again_by_the_next_process(api: Any, lock: Path) -> None:
     file, mirror = lock.with_name("turns.json"), Mirror(api)
     try:

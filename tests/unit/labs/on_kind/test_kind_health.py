@@ -1,0 +1,73 @@
+"""When a cluster counts as one that works."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grader.errors import InfrastructureError
+from labs.kind import health
+from labs.kube.api import Resource
+from labs.kube.mirror import Mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERBS = frozenset({"list", "watch", "get"})
+APIS = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False, verbs=VERBS)
+TIERS = Resource("projectcalico.org", "v3", "tiers", "Tier", namespaced=False, verbs=VERBS)
+
+
+def service(name: str, *, is_available: bool, **spec: Any) -> dict[str, Any]:
+    status = {"conditions": [{"type": "Available", "status": str(is_available)}]}
+    return {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": name},
+        "spec": spec,
+        "status": status,
+    }
+
+
+def calico(*, is_available: bool) -> dict[str, Any]:
+    return service("v3.projectcalico.org", is_available=is_available, service={"name": "calico-api"})
+
+
+@pytest.fixture
+def api(memory_api: Any) -> Any:
+    memory_api.kinds = (*memory_api.kinds, APIS)
+    memory_api.put(service("v1.nobody.example", is_available=True))  # the API's own: it has no kinds for a moment
+    return memory_api
+
+
+@pytest.fixture
+def mirror(api: Any) -> Iterator[Mirror]:
+    made = Mirror(api)
+    yield made
+    made.close()
+
+
+async def test_an_api_works_when_it_is_available_and_its_kinds_are_known(api: Any, mirror: Mirror) -> None:
+    """Discovery lags behind: who looked before would take Calico's API for one that this cluster has not."""
+    api.put(calico(is_available=False))
+    said: list[str] = []
+    waiting = asyncio.ensure_future(health.wait(api, mirror, said.append, 5))
+    done, _ = await asyncio.wait({waiting}, timeout=0.1)
+    assert (done, said) == (set(), ["waiting for the API v3.projectcalico.org"])
+    api.put(calico(is_available=True))
+    done, _ = await asyncio.wait({waiting}, timeout=0.3)
+    assert done == set()
+    api.kinds = (*api.kinds, TIERS)
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_kinds_that_never_become_known_are_told_with_their_api(api: Any, mirror: Mirror) -> None:
+    api.put(calico(is_available=True))
+    with pytest.raises(InfrastructureError, match=r"does not say what the API v3\.projectcalico\.org serves"):
+        await health.wait(api, mirror, lambda _: None, 0.2)
+
+
+async def test_without_other_servers_nothing_more_is_waited_for(api: Any, mirror: Mirror) -> None:
+    await asyncio.wait_for(health.wait(api, mirror, lambda _: None, 5), 5)
