@@ -10,7 +10,7 @@ from labs import store
 from labs.doctor import Examined, Finding
 from labs.kind import endpoint, images, preflight, prepare, settings
 from labs.kind.binary import KindProgram
-from labs.kind.state import Pool, Stage
+from labs.kind.state import FOLDER, Pool, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ def examine(labs: Sequence[Lab] = ()) -> tuple[Examined, ...]:
     except (NotCapableError, InfrastructureError) as error:
         return (preflight.failed("Docker", error),)
     try:
-        records = Pool(store.folders().state / "kind").records()
+        records = Pool(store.folders().state / FOLDER).records()
         return asyncio.run(_examine(engine, KindProgram(chosen.binary), chosen, records, labs))
     finally:
         engine.close()

@@ -13,7 +13,7 @@ from labs.kind.calico.install import Installer
 from labs.kind.config import document
 from labs.kind.engine import CLUSTER, HOME, KIND_CLUSTER
 from labs.kind.hasten import hasten
-from labs.kind.state import KIND_LOCK, KUBECONFIG
+from labs.kind.state import FILES, KIND_LOCK, KUBECONFIG
 from labs.kube.api import Refused, Resource
 from labs.kube.mirror import Mirror
 
@@ -165,7 +165,7 @@ class Maker:
         self._cut_short.discard(name)
 
     async def _read(self, calico: Calico, tell: Callable[[str], None]) -> tuple[Manifest, ...]:
-        cache = self._pool.folder / "files"
+        cache = self._pool.folder / FILES
         found = [await asyncio.to_thread(sources.read, source, cache, tell) for source in calico.sources]
         return tuple(item for objects in found for item in objects)
 

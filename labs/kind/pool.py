@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from grader.errors import InfrastructureError
 from labs.kind import config, loading
 from labs.kind.engine import KIND_CLUSTER
-from labs.kind.state import Record, Stage
+from labs.kind.state import PREFIX, Record, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     Begin = Callable[[Record], Awaitable[None]]
 
-PREFIX = "netdojo"
 _MOST = 64
 
 
@@ -119,7 +118,7 @@ class Clusters:
     async def _name(self, key: str, tell: Callable[[str], None]) -> tuple[str, FileLock]:
         """A name that nobody has: neither a record here nor a container of the engine."""
         for number in range(1, _MOST):
-            name = f"{PREFIX}-{key}-{number}"
+            name = f"{PREFIX}{key}-{number}"
             if self._pool.of(name).exists():
                 continue
             lock = self._pool.lock(name)

@@ -19,6 +19,7 @@ from labs.doctor import Examined, Finding
 from labs.kind import endpoint as endpoints
 from labs.kind import images, pins
 from labs.kind.engine import KIND_CLUSTER
+from labs.kind.state import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from labs.kind.engine import Engine
     from labs.kind.settings import KindSettings
 
-PREFIX = "netdojo-"
-"""Clusters of ours begin with it, and have a record in a pool; one without a record is somebody else's."""
 _GIB = 1 << 30
 _MEMORY_LEAST, _MEMORY_GOOD = 2 * _GIB, 4 * _GIB
 """A cluster of two nodes with Calico takes about 1.2 GiB; the rest is the labs' pods and the machine's."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from labs import store
 from labs.kind import images
 from labs.kind.calico import sources
+from labs.kind.state import FILES, FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ _AT_ONCE = 2
 
 def cache() -> Path:
     """Where fetched files are kept for the next cluster."""
-    return store.folders().state / "kind" / "files"
+    return store.folders().state / FOLDER / FILES
 
 
 @dataclass(frozen=True, slots=True)

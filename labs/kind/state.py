@@ -4,6 +4,7 @@
     POOL/NAME/kubeconfig      the administrator's, as kind wrote it
     POOL/NAME/baseline.json   its objects when it was new (`labs.kind.fingerprint`)
     POOL/NAME/kind.lock       held by a kind program that makes or removes it (`labs.kind.binary`)
+    POOL/files/               Calico's files that were fetched, for the next cluster (`labs.kind.calico.sources`)
     POOL/.NAME.lock           held by the command that works on it
     LAB/lab.json              which cluster a lab has
     LAB/kubeconfig            for kubectl, with the lab's namespace
@@ -36,6 +37,10 @@ RECORD, KUBECONFIG, BASELINE, KIND_LOCK = "record.json", "kubeconfig", "baseline
 LAB, HOLDER, CACHE = "lab.json", "holder.lock", "kubectl-cache"
 FOLDER = "kind"
 """The pool's, below the state's."""
+FILES = "files"
+"""The pool's folder of fetched files, which is no cluster's."""
+PREFIX = "netdojo-"
+"""Of all clusters' names; one that bears it and has no record here is somebody else's."""
 _VERSION = 1
 _WAIT_SECONDS = 600.0
 """For another command: it may be making a cluster."""

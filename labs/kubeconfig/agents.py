@@ -13,6 +13,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
+from labs.kind.engine import KIND_CLUSTER
 from labs.kube.api import Refused
 from labs.kube.probing.runner import Finished
 from labs.kube.resources import resource_of
@@ -28,7 +29,6 @@ POD = "pod:"
 """Before the name of a pod that is a machine of its own, in the way `pods`."""
 _DEBUG = "netdojo-probe"
 _DEBUG_SECONDS = 60.0
-_KIND_CLUSTER = "io.x-k8s.kind.cluster"
 
 
 def home(lab: str) -> str:
@@ -80,7 +80,7 @@ async def containers_of(engine: Engine, nodes: Sequence[Manifest]) -> str:
     Raises:
         InfrastructureError: the engine does not answer.
     """
-    found = {each.name: each for each in await engine.containers({_KIND_CLUSTER: None})}
+    found = {each.name: each for each in await engine.containers({KIND_CLUSTER: None})}
     clusters = {_cluster_of(node, found) for node in nodes}
     return clusters.pop() if len(clusters) == 1 else ""
 
@@ -91,7 +91,7 @@ def _cluster_of(node: Manifest, found: Mapping[str, Container]) -> str:
     addresses = {str(one.get("address")) for one in given if one.get("type") == "InternalIP"}
     if container is None or not container.runs or not addresses & set(container.addresses):
         return ""
-    return str(container.labels.get(_KIND_CLUSTER, ""))
+    return str(container.labels.get(KIND_CLUSTER, ""))
 
 
 class AgentRunner:
