@@ -280,6 +280,7 @@ class World:
     async def exec(self, container: str, argv: Sequence[str], stdin: bytes = b"", seconds: float = 60.0) -> Finished:
         del container, stdin, seconds
         self._answers()
+        await self.at(f"exec {argv[0]}")
         listed = "\n".join(sorted(name for _, name in self.loaded)) if argv[0] == "ctr" else ""
         return Finished(0, listed.encode(), b"")
 

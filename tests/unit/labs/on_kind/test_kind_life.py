@@ -249,3 +249,22 @@ async def test_images_that_docker_has_are_loaded_into_every_node_once(world: Any
     assert sorted(world.loaded) == [
         (f"{name}-{node}", "docker.io/library/agnhost:1") for node in ("control-plane", "worker")
     ]
+
+
+async def test_that_nodes_know_ways_to_hosts_is_kept_until_these_are_removed(world: Any) -> None:
+    await world.backend().start(world.request(), world.lab(), str)
+    pool = state.Pool(world.folder / "pool")
+    (record,) = pool.records()
+    pool.write(replace(record, hosts=(("bastion", ("203.0.113.10",)),)))
+    reached = world.stop_at("exec ip")
+    stopping = asyncio.ensure_future(world.backend().stop("first", world.lab()))
+    await asyncio.wait_for(reached.wait(), 5)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    (left,) = pool.records()
+    assert (left.stage, left.hosts) == (Stage.FREE, (("bastion", ("203.0.113.10",)),))
+    world.pause.clear()
+    await world.backend().start(world.request("second"), world.lab("second"), str)
+    (taken,) = pool.records()
+    assert (taken.name, taken.lab, taken.hosts) == (left.name, "second", ())
