@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,7 +21,7 @@ import urllib3
 from grader.errors import ClusterGoneError, InfrastructureError
 from labs.kube import access, channels
 from labs.kube.api import MANAGER, Change, Listing, Output, Refused, Resource
-from labs.kube.resources import read_discovery
+from labs.kube.resources import is_whole, read_discovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ _WATCH_SECONDS = 300
 _PATIENCE_SECONDS = 20.0
 """How long an API that says "later" (429, 503) is asked again."""
 _THREADS = 16
+_HOLES_SECONDS = 1.0
+"""How long kinds are taken as known when a group's server did not answer: it may do so in a moment, or never."""
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 _LATER = frozenset({429, 503, 504})
 _TYPED = "failed to create typed patch object"
@@ -65,6 +68,7 @@ class KubernetesApi:
         self._access = way
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="kubernetes-api")
         self._resources: tuple[Resource, ...] | None = None
+        self._known_until = math.inf
 
     @property
     def server(self) -> str:
@@ -72,13 +76,14 @@ class KubernetesApi:
         return self._access.server
 
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
-        """The kinds that are served."""
-        if self._resources is None or again:
+        """The kinds that are served: asked once, and now and then where a group's server did not answer."""
+        if self._resources is None or again or time.monotonic() > self._known_until:
             headers = {"Accept": _DISCOVERY}
             core, groups = await asyncio.gather(
                 *(self._run(partial(self._json, "GET", path, headers=headers)) for path in ("/api", "/apis"))
             )
             self._resources = read_discovery(core, groups)
+            self._known_until = math.inf if is_whole(groups) else time.monotonic() + _HOLES_SECONDS
         return self._resources
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:

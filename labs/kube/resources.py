@@ -17,6 +17,7 @@ _CALICO = (
     *("stagednetworkpolicies", "stagedglobalnetworkpolicies", "stagedkubernetesnetworkpolicies"),
     *("profiles", "ippools", "felixconfigurations"),
 )
+_STALE = "Stale"
 DECIDING: Mapping[str, tuple[str, ...]] = {
     "": ("nodes", "namespaces", "pods", "services", "serviceaccounts", "replicationcontrollers"),
     "apps": ("daemonsets", "deployments", "replicasets", "statefulsets"),
@@ -43,10 +44,17 @@ def read_discovery(core: Mapping[str, Any], groups: Mapping[str, Any]) -> tuple[
     return tuple(found for answer in (core, groups) for item in answer.get("items", ()) for found in _of_group(item))
 
 
+def is_whole(groups: Mapping[str, Any]) -> bool:
+    """Whether none of these groups is left out because its server did not answer, and may do so in a moment."""
+    return not any(
+        version.get("freshness") == _STALE for item in groups.get("items", ()) for version in item.get("versions", ())
+    )
+
+
 def _of_group(item: Mapping[str, Any]) -> Iterator[Resource]:
     group = str(item.get("metadata", {}).get("name", ""))
     for version in item.get("versions", ()):
-        if version.get("freshness") == "Stale":
+        if version.get("freshness") == _STALE:
             continue
         for entry in version.get("resources", ()):
             kind = entry.get("responseKind", {}).get("kind", "")

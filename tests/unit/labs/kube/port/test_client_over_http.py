@@ -162,6 +162,27 @@ def page(*names: str, more: str = "") -> tuple[int, bytes, dict[str, str]]:
 PODS = client.Resource("", "v1", "pods", "Pod", namespaced=True)
 
 
+def discovery(freshness: str) -> tuple[int, bytes, dict[str, str]]:
+    tiers = {"resource": "tiers", "responseKind": {"kind": "Tier"}, "scope": "Cluster", "verbs": ["list"]}
+    version = {"version": "v3", "resources": [tiers], "freshness": freshness}
+    group = {"metadata": {"name": "projectcalico.org"}, "versions": [version]}
+    return 200, json.dumps({"items": [group]}).encode(), {}
+
+
+async def test_kinds_are_asked_for_again_while_a_server_of_theirs_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = discovery("Stale")
+    with serving(tmp_path, stale, stale, stale, stale, discovery("Current")) as (api, server):
+        assert await api.resources() == await api.resources() == ()
+        assert len(server.asked) == 2  # not at once: it may never answer
+        monkeypatch.setattr(client, "_HOLES_SECONDS", -1.0)
+        assert await api.resources(again=True) == ()
+        assert {str(each) for each in await api.resources()} == {"tiers.projectcalico.org"}
+        await api.resources()
+    assert len(server.asked) == 6
+
+
 async def test_a_list_goes_from_page_to_page(tmp_path: Path) -> None:
     with serving(tmp_path, page("a", "b", more="next"), page("c")) as (api, server):
         listed = await api.list(PODS)
