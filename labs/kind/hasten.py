@@ -26,8 +26,9 @@ _FAILED = "FailedCreatePodSandBox"
 
 
 async def hasten(api: Api, mirror: Mirror, seconds: float) -> None:
-    """Wait until Calico runs on every node, and end pods that were too early.
+    """Wait until Calico runs on every node, and end pods that were too early: each as soon as that is known of it.
 
+    A kubelet tells of a failure a moment later, so this goes on until it is cancelled, or nothing happens for long.
     What cannot be hastened comes by itself: nothing that goes wrong here is an error.
     """
     found = {str(each): each for each in await api.resources()}
@@ -36,16 +37,21 @@ async def hasten(api: Api, mirror: Mirror, seconds: float) -> None:
     def runs() -> bool | None:
         return _is_everywhere(mirror.objects(nodes).values(), mirror.objects(pods).values()) or None
 
+    def doomed() -> list[Manifest] | None:
+        told = mirror.objects(events).values()
+        failed = {event["involvedObject"].get("uid") for event in told if event.get("reason") == _FAILED} & early
+        return [pod for pod in mirror.objects(pods).values() if _uid(pod) in failed and _waits(pod)] or None
+
     with contextlib.suppress(Refused, InfrastructureError):
-        await mirror.follow((nodes, pods))
+        await mirror.follow((nodes, pods, events))
         if await mirror.until(runs, seconds) is None:
             return
-        told = (await api.list(events)).items
-        failed = {event["involvedObject"].get("uid") for event in told if event.get("reason") == _FAILED}
-        early = [pod for pod in mirror.objects(pods).values() if pod["metadata"]["uid"] in failed and _waits(pod)]
-        await asyncio.gather(
-            *(api.delete(pods, pod["metadata"]["namespace"], pod["metadata"]["name"], grace=0) for pod in early)
-        )
+        early = {_uid(pod) for pod in mirror.objects(pods).values()}  # not those that are made instead of them
+        while ended := await mirror.until(doomed, seconds):
+            early -= {_uid(pod) for pod in ended}
+            await asyncio.gather(
+                *(api.delete(pods, pod["metadata"]["namespace"], pod["metadata"]["name"], grace=0) for pod in ended)
+            )
 
 
 def _is_everywhere(nodes: Iterable[Manifest], pods: Iterable[Manifest]) -> bool:
@@ -65,3 +71,7 @@ def _waits(pod: Manifest) -> bool:
     status, owners = pod.get("status") or {}, pod["metadata"].get("ownerReferences") or ()
     is_early = status.get("phase") == "Pending" and not status.get("podIP")
     return is_early and any(owner.get("controller") for owner in owners)
+
+
+def _uid(item: Manifest) -> str:
+    return str(item["metadata"]["uid"])
