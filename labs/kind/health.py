@@ -1,4 +1,4 @@
-"""Whether a cluster works: its nodes, Calico, and all that runs in it. Watches tell; nothing is asked twice."""
+"""Whether a cluster works: its nodes, Calico, and all that runs in it. Watches tell, but for which kinds there are."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from labs.kube.api import Api
     from labs.kube.mirror import Mirror
 
-_APIS = "apiservices.apiregistration.k8s.io"
+APIS = "apiservices.apiregistration.k8s.io"
 _TELLING = frozenset(
     {
         *("nodes", "pods", "deployments.apps", "daemonsets.apps"),
-        *(_APIS, "tigerastatuses.operator.tigera.io"),
+        *(APIS, "tigerastatuses.operator.tigera.io"),
     }
 )
 """Kinds whose objects tell whether a cluster works."""
@@ -54,27 +54,30 @@ async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: f
             remedy="an image may be missing and not be fetched: netdojo lab prepare brings it; or the machine has too "
             "little memory: netdojo doctor says",
         )
-    apis = [item for kind in kinds if str(kind) == _APIS for item in mirror.objects(kind).values()]
-    await _discovered(api, {item["metadata"]["name"] for item in apis if item["spec"].get("service")}, seconds)
+    if said:
+        await api.resources(again=True)  # what was waited for may serve more kinds
+    apis = (item for kind in kinds if str(kind) == APIS for item in mirror.objects(kind).values())
+    await discovered(api, apis, seconds)
 
 
-async def _discovered(api: Api, names: Iterable[str], seconds: float) -> None:
-    """Return when the kinds of APIs that other servers give are known, each named as `version.group`.
+async def discovered(api: Api, services: Iterable[Manifest], seconds: float) -> None:
+    """Return when the kinds that other servers than the API's own give are known, by their APIServices.
 
-    The aggregator asks such a server for them only after it has seen that it is available, up to a minute later
-    (k8s.io/kube-aggregator pkg/apiserver/handler_discovery.go); until then it says that it does not know them.
+    They may be available and not be known yet (see `labs.kube.resources.stale`).
 
     Raises:
         InfrastructureError: they are not in time.
     """
-    limit = asyncio.get_running_loop().time() + seconds
-    while missing := set(names) - {f"{each.version}.{each.group}" for each in await api.resources(again=True)}:
+    names = {str(item["metadata"]["name"]) for item in services if item["spec"].get("service")}
+    limit, found = asyncio.get_running_loop().time() + seconds, await api.resources()
+    while missing := names - {f"{each.version}.{each.group}" for each in found}:
         if asyncio.get_running_loop().time() > limit:
             raise InfrastructureError(
                 f"the cluster does not say what the API {min(missing)} serves",
                 remedy="kubectl get apiservices shows whether it is available; kubectl api-resources what is known",
             )
         await asyncio.sleep(_AGAIN_SECONDS)  # discovery cannot be watched
+        found = await api.resources(again=True)
 
 
 def late(items: Iterable[tuple[str, Manifest]]) -> list[str]:

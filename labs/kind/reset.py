@@ -101,6 +101,8 @@ class Cleaner:
             async with self._objects(record, tell) as (api, mirror, now, silent, undone):
                 if health.late((key.resource, item) for key, item in now.live.items()):
                     await health.wait(api, mirror, tell, _READY_SECONDS)
+                services = (item for key, item in now.live.items() if key.resource == health.APIS)
+                await health.discovered(api, services, _READY_SECONDS)
                 async with _beside(begin):
                     if undone or await glancing != silent:
                         seen = await emptiness.look(self._cluster(record))

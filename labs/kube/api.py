@@ -121,7 +121,17 @@ class Api(Protocol):
         ...
 
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
-        """The kinds that are served, in the groups' preferred versions first; asked once, or `again`."""
+        """The kinds that are served, in the groups' preferred versions first.
+
+        Asked once, or `again`; now and then while a server of theirs is silent.
+        """
+        ...
+
+    async def silent(self) -> frozenset[str]:
+        """The versions (`group/version`) whose server did not answer when it was asked last for its kinds.
+
+        That a kind of theirs is not served is not known then.
+        """
         ...
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:

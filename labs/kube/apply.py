@@ -12,6 +12,7 @@ from content.errors import Defect
 from grader.errors import InfrastructureError
 from labs.kube.api import Refused
 from labs.kube.deleting import GRACE_SECONDS
+from labs.kube.patience import kind_of
 from labs.kube.resources import resource_of
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ class Writer:
             return resource, await self._api.apply(resource, namespace, wanted)  # somebody wrote at the same moment
 
     async def _resource(self, item: Manifest) -> Resource:
-        found = resource_of(item, await self._api.resources())
-        found = found or resource_of(item, await self._api.resources(again=True))
+        found = await kind_of(self._api, item)
         if found is None:
             kind, version = item.get("kind"), item.get("apiVersion")
             raise Refused(404, "NotFound", f'no matches for kind "{kind}" in version "{version}"')

@@ -21,7 +21,7 @@ import urllib3
 from grader.errors import ClusterGoneError, InfrastructureError
 from labs.kube import access, channels
 from labs.kube.api import MANAGER, Change, Listing, Output, Refused, Resource
-from labs.kube.resources import is_whole, read_discovery
+from labs.kube.resources import read_discovery, read_kinds, stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ _PATIENCE_SECONDS = 20.0
 """How long an API that says "later" (429, 503) is asked again."""
 _THREADS = 16
 _HOLES_SECONDS = 1.0
-"""How long kinds are taken as known when a group's server did not answer: it may do so in a moment, or never."""
+"""How long kinds are taken as known when a server of theirs did not answer: it may do so in a moment, or never."""
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 _LATER = frozenset({429, 503, 504})
 _TYPED = "failed to create typed patch object"
@@ -68,6 +68,7 @@ class KubernetesApi:
         self._access = way
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="kubernetes-api")
         self._resources: tuple[Resource, ...] | None = None
+        self._silent: frozenset[str] = frozenset()
         self._known_until = math.inf
 
     @property
@@ -76,15 +77,34 @@ class KubernetesApi:
         return self._access.server
 
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
-        """The kinds that are served: asked once, and now and then where a group's server did not answer."""
+        """The kinds that are served."""
         if self._resources is None or again or time.monotonic() > self._known_until:
+            self._known_until = time.monotonic() + _HOLES_SECONDS  # whoever asks meanwhile has what is known
             headers = {"Accept": _DISCOVERY}
             core, groups = await asyncio.gather(
                 *(self._run(partial(self._json, "GET", path, headers=headers)) for path in ("/api", "/apis"))
             )
-            self._resources = read_discovery(core, groups)
-            self._known_until = math.inf if is_whole(groups) else time.monotonic() + _HOLES_SECONDS
+            versions = stale(groups)
+            asked = await asyncio.gather(*(self._run(partial(self._kinds, version)) for version in versions))
+            self._silent = frozenset(version for version, kinds in zip(versions, asked, strict=True) if kinds is None)
+            self._resources = (*read_discovery(core, groups), *(kind for kinds in asked for kind in kinds or ()))
+            self._known_until = time.monotonic() + _HOLES_SECONDS if self._silent else math.inf
         return self._resources
+
+    async def silent(self) -> frozenset[str]:
+        """The versions of whose kinds nothing is known."""
+        await self.resources()
+        return self._silent
+
+    def _kinds(self, version: str) -> tuple[Resource, ...] | None:
+        """What the server of one version says that it serves; None when it does not answer."""
+        answer = self._send("GET", f"/apis/{quote(version)}", None, {}, _CONNECT_SECONDS)
+        with _transport(self.server):
+            try:
+                text = answer.read()
+            finally:
+                answer.release_conn()
+        return read_kinds(self._object(text)) if answer.status < 300 else None
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:
         """All objects of a kind, page by page."""
@@ -141,6 +161,8 @@ class KubernetesApi:
         answer = self._send("GET", path, None, {}, _WATCH_SECONDS + _ANSWER_SECONDS)
         try:
             with _transport(self.server):
+                if answer.status >= 300:
+                    raise self._meaning(_refused(answer.status, _status(answer.read())))
                 for line in _lines(answer):
                     event = self._object(line)
                     if event["type"] == "ERROR":

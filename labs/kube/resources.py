@@ -17,6 +17,8 @@ _CALICO = (
     *("stagednetworkpolicies", "stagedglobalnetworkpolicies", "stagedkubernetesnetworkpolicies"),
     *("profiles", "ippools", "felixconfigurations"),
 )
+CALICO_GROUPS = (f"{_CALICO_V3}/", f"{_CALICO_STORED}/")
+"""How versions of Calico's kinds begin: as its API server gives them, and as the cluster keeps them."""
 _STALE = "Stale"
 DECIDING: Mapping[str, tuple[str, ...]] = {
     "": ("nodes", "namespaces", "pods", "services", "serviceaccounts", "replicationcontrollers"),
@@ -39,15 +41,38 @@ DECIDING: Mapping[str, tuple[str, ...]] = {
 def read_discovery(core: Mapping[str, Any], groups: Mapping[str, Any]) -> tuple[Resource, ...]:
     """The kinds of two answers of aggregated discovery (`/api` and `/apis`, apidiscovery.k8s.io/v2).
 
-    A group whose server does not answer (`freshness: Stale`) is left out: what cannot be asked is not served.
+    A version that the API could not ask for its kinds the last time (`freshness: Stale`) is left out: see `stale`.
     """
     return tuple(found for answer in (core, groups) for item in answer.get("items", ()) for found in _of_group(item))
 
 
-def is_whole(groups: Mapping[str, Any]) -> bool:
-    """Whether none of these groups is left out because its server did not answer, and may do so in a moment."""
-    return not any(
-        version.get("freshness") == _STALE for item in groups.get("items", ()) for version in item.get("versions", ())
+def stale(groups: Mapping[str, Any]) -> tuple[str, ...]:
+    """The versions (`group/version`) that the API could not ask for their kinds the last time, once a minute.
+
+    Their servers may answer by now (k8s.io/kube-aggregator pkg/apiserver/handler_discovery.go).
+    """
+    return tuple(
+        f"{item['metadata']['name']}/{version['version']}"
+        for item in groups.get("items", ())
+        for version in item.get("versions", ())
+        if version.get("freshness") == _STALE
+    )
+
+
+def read_kinds(answer: Mapping[str, Any]) -> tuple[Resource, ...]:
+    """The kinds of one version, by its own server's answer (an APIResourceList); its subresources left out."""
+    group, _, version = str(answer.get("groupVersion", "")).rpartition("/")
+    return tuple(
+        Resource(
+            group,
+            version,
+            str(entry["name"]),
+            str(entry["kind"]),
+            namespaced=bool(entry.get("namespaced")),
+            verbs=frozenset(entry.get("verbs") or ()),
+        )
+        for entry in answer.get("resources") or ()
+        if "/" not in str(entry["name"])
     )
 
 

@@ -18,8 +18,7 @@ from grader.errors import InfrastructureError, NotEnforcedError
 from labs.kube import canary
 from labs.kube.canary import NAMESPACE, TURN, Signal
 from labs.kube.lookout import Lookout, Sight
-from labs.kube.resources import resource_of
-from labs.kube.signals import served
+from labs.kube.resources import CALICO_GROUPS, deciding, resource_of
 from labs.kube.standing import Canary
 from labs.kube.turns import State, Turns
 from labs.locks import FileLock
@@ -86,7 +85,7 @@ class Barrier:
             stand = await self._canary.stand()
             if unsignalled:
                 await asyncio.sleep(_UNSIGNALLED_SECONDS)
-            await self._pass(stand, await self._visible(wanted))
+            await self._pass(stand, await self._visible(stand, wanted))
 
     async def wait_all(self) -> None:
         """Return when everything that was written before is enforced on every node.
@@ -105,7 +104,7 @@ class Barrier:
         """
         async with self._alone():
             stand = await self._canary.stand()
-            await self._pass(stand, await self._visible(frozenset(Signal)), _proofs(stand))
+            await self._pass(stand, await self._visible(stand, frozenset(Signal)), _proofs(stand))
 
     async def sample(self) -> None:
         """Show the same on each node by one change: no word on what else was written before, in a fifth of the time.
@@ -120,7 +119,7 @@ class Barrier:
                 raise InfrastructureError(
                     f"the node {stand.absent[0]} is not ready", remedy="kubectl describe node says why"
                 )
-            signals = await self._visible(frozenset({Signal.POLICY})) or frozenset({Signal.POD})
+            signals = await self._visible(stand, frozenset({Signal.POLICY})) or frozenset({Signal.POD})
             await self._flip(stand, signals, _proofs(stand), _PROOF_SECONDS)
 
     def close(self) -> None:
@@ -128,22 +127,26 @@ class Barrier:
         while self._lookouts:
             self._lookouts.popitem()[1].close()
 
-    async def _visible(self, signals: frozenset[Signal]) -> frozenset[Signal]:
+    async def _visible(self, stand: Stand, signals: frozenset[Signal]) -> frozenset[Signal]:
         """Those of these signals that this cluster gives and nobody hides; waits a moment for the others."""
-        given = signals & served(await self._api.resources())
-        if Signal.POLICY not in given or not await self._is_hidden():
-            return given
-        await asyncio.sleep(_UNSIGNALLED_SECONDS)
-        return given - {Signal.POLICY}
+        given = signals & stand.given
+        hidden = {Signal.POLICY} if Signal.POLICY in given and await self._is_hidden() else frozenset()
+        if hidden or (signals - given and await self._has_calico()):
+            await asyncio.sleep(_UNSIGNALLED_SECONDS)
+        return given - hidden
+
+    async def _has_calico(self) -> bool:
+        """Whether there may be objects of Calico's: its own API server may not run, or be silent."""
+        versions = {each.api_version for each in await self._api.resources()} | await self._api.silent()
+        return any(each.startswith(CALICO_GROUPS) for each in versions)
 
     async def _is_hidden(self) -> bool:
         """Whether a global policy stands before every NetworkPolicy, and may decide on the canary's traffic first.
 
         A NetworkPolicy has the order 1000 (calico 3.28, libcalico-go/lib/backend/k8s/conversion/constants.go).
         """
-        resource = resource_of(
-            {"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy"}, await self._api.resources()
-        )
+        resources = deciding(await self._api.resources())
+        resource = next((each for each in resources if each.kind == "GlobalNetworkPolicy"), None)
         policies = (await self._api.list(resource)).items if resource else ()
         specs = [item["spec"] for item in policies if not canary.is_canary(item)]
         return any(

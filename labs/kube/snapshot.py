@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from grader.errors import InfrastructureError
 from labs.kube.api import Refused
 from labs.kube.canary import is_canary
-from labs.kube.resources import deciding
+from labs.kube.resources import CALICO_GROUPS, deciding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +24,18 @@ async def take(api: Api) -> tuple[Manifest, ...]:
     """Every object of the kinds that decide traffic, as they are now.
 
     Raises:
-        InfrastructureError: the user may not list one of them: a picture with holes would give wrong answers.
+        InfrastructureError: the user may not list one of them, or its server is silent: a picture with holes would give
+            wrong answers.
     """
     resources = deciding(await api.resources())
+    for version in sorted(await api.silent()):
+        if version.startswith(CALICO_GROUPS) and not any(
+            f"{each.group}/".startswith(CALICO_GROUPS) for each in resources
+        ):
+            raise InfrastructureError(
+                f"the server of the API {version} does not answer, and has policies that decide traffic",
+                remedy="kubectl get apiservices says why; try again when it is available",
+            )
     listed = await asyncio.gather(*(_listed(api, resource) for resource in resources))
     return tuple(plain(item) for items in listed for item in items if counts(item))
 

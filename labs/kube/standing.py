@@ -35,6 +35,7 @@ class Stand:
         servers: the same by the server's pod.
         clients: the addresses of the clients.
         service: the cluster's address of the canary's Service.
+        given: the signals that its rules can give.
         absent: the nodes that are not ready.
     """
 
@@ -42,6 +43,7 @@ class Stand:
     servers: Mapping[str, str]
     clients: tuple[str, ...]
     service: str
+    given: frozenset[Signal]
     absent: tuple[str, ...] = ()
 
 
@@ -78,7 +80,7 @@ class Canary:
             )
         wanted = {canary.name(role, node): node for node in names for role in ("client", "server")}
         there = await self._there(pods)  # asked, since the watches may not have told of what was just deleted
-        given = served(await self._api.resources())  # those of an API server that did not answer may be new
+        given = served(await self._api.resources())  # Calico's server may answer only now
         if self._made_for != given and await self._is_as_made(names, there, given):
             self._made_for = given
         if self._made_for != given or wanted.keys() - _running(there):
@@ -89,7 +91,7 @@ class Canary:
         clients = tuple(at[canary.name("client", node)] for node in names)
         only = {canary.name("server", node): address for node, address in by_node.items()}
         absent = tuple(sorted(every.keys() - set(names)))
-        return Stand(by_node, only, clients, await self._service(only), absent)
+        return Stand(by_node, only, clients, await self._service(only), given, absent)
 
     async def _there(self, pods: Resource) -> dict[Key, Manifest]:
         return {key_of(item): item for item in (await self._api.list(pods, NAMESPACE)).items}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from content.errors import UsageError
 from grader.errors import InfrastructureError
-from labs.kube.resources import resource_of
+from labs.kube.patience import kind_of
 from labs.kubeconfig import rights
 from labs.kubeconfig.journal import LAB
-from labs.kubeconfig.scope import Ref, is_namespace, ref, scope
+from labs.kubeconfig.scope import Ref, defined_wide, is_namespace, ref, scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -50,11 +50,11 @@ class Keeper:
             also: more that is to be agreed to, in words.
 
         Raises:
-            InfrastructureError: a name is taken by what is not the lab's, or it cannot be told whether it is.
+            InfrastructureError: a name is taken by what is not the lab's, or that or where it goes cannot be told.
             UsageError: the user did not agree.
         """
         given = tuple(objects)
-        wide = await self._wide()
+        wide = await self._wide(given)
         found = scope(given, self.journal.namespace, wide, self.journal.namespaces)
         spaces = [name for name in found.namespaces if name not in self.journal.namespaces]
         new = [item for item in (*found.outside, *found.wide) if item not in self.journal.objects]
@@ -79,9 +79,10 @@ class Keeper:
 
         Raises:
             UsageError: one is not.
+            InfrastructureError: it cannot be told.
         """
         given = tuple(objects)
-        wide = await self._wide()
+        wide = await self._wide(given)
         for item in given:
             named = ref(item, self.journal.namespace, wide)
             inside = (named.name if is_namespace(named) else named.namespace) in self.journal.namespaces
@@ -91,8 +92,16 @@ class Keeper:
                 )
         return given
 
-    async def _wide(self) -> frozenset[tuple[str, str]]:
-        return frozenset((each.group, each.kind) for each in await self._api.resources() if not each.namespaced)
+    async def _wide(self, objects: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
+        """The (group, kind) of what has no namespace: all kinds that are served, and those that these objects define.
+
+        A kind that is only not known for the moment would pass for one with namespaces: then nothing is decided.
+        """
+        given = tuple(objects)
+        for version, kind in {(str(item.get("apiVersion")), str(item.get("kind"))) for item in given}:
+            await kind_of(self._api, {"apiVersion": version, "kind": kind})
+        known = {(each.group, each.kind) for each in await self._api.resources() if not each.namespaced}
+        return frozenset(known | set(defined_wide(given)))
 
     async def _refuse_strangers(self, refs: Sequence[Ref]) -> None:
         taken = [
@@ -107,7 +116,7 @@ class Keeper:
 
     async def _free(self, item: Ref) -> bool:
         """Whether a name may be used: nobody has it, or what has it is the lab's."""
-        resource = resource_of({"apiVersion": item.api, "kind": item.kind}, await self._api.resources())
+        resource = await kind_of(self._api, {"apiVersion": item.api, "kind": item.kind})
         with rights.explained(self.journal.context):
             found = await self._api.get(resource, item.namespace, item.name) if resource is not None else None
         return found is None or is_marked(found, self.journal)

@@ -14,7 +14,7 @@ from grader.errors import InfrastructureError
 from labs.kube import canary
 from labs.kube.api import Refused
 from labs.kube.mirror import Mirror
-from labs.kube.resources import resource_of
+from labs.kube.patience import kind_of
 from labs.kubeconfig.keeper import is_marked, is_of_a_lab
 from labs.kubeconfig.scope import Ref
 
@@ -30,6 +30,14 @@ _CANARY = (
     Ref(_CALICO, "GlobalNetworkPolicy", canary.NAMESPACE),
     Ref(_CALICO, "GlobalNetworkSet", canary.NAMESPACE),
 )
+_STORED = "crd.projectcalico.org/v1"
+_CANARY_AS_STORED = (
+    Ref("v1", "Namespace", canary.NAMESPACE),
+    Ref(_STORED, "GlobalNetworkPolicy", canary.NAMESPACE),
+    Ref(_STORED, "GlobalNetworkPolicy", f"default.{canary.NAMESPACE}"),
+    Ref(_STORED, "GlobalNetworkSet", canary.NAMESPACE),
+)
+"""The same where Calico's API server is silent, for ever perhaps. It may write the tier before a policy's name."""
 
 
 async def remove(api: Api, journal: Journal) -> None:
@@ -55,7 +63,8 @@ async def _doomed(api: Api, journal: Journal) -> list[tuple[Resource, Manifest]]
     doomed = [found for found in [await _mine(api, item, journal) for item in (*journal.objects, *spaces)] if found]
     namespaces = await _resource(api, Ref("v1", "Namespace", ""))
     if journal.canary and namespaces is not None and not await _others(api, namespaces, journal):
-        for item in _CANARY:
+        is_silent = _CALICO in await api.silent() and any(each.api_version == _STORED for each in await api.resources())
+        for item in _CANARY_AS_STORED if is_silent else _CANARY:
             with contextlib.suppress(Refused):  # who may not see a kind has not made any, and ends a lab all the same
                 found = await _found(api, item)
                 doomed += [found] if found else []
@@ -80,7 +89,7 @@ async def _found(api: Api, item: Ref) -> tuple[Resource, Manifest] | None:
 
 
 async def _resource(api: Api, item: Ref) -> Resource | None:
-    return resource_of({"apiVersion": item.api, "kind": item.kind}, await api.resources())
+    return await kind_of(api, {"apiVersion": item.api, "kind": item.kind})
 
 
 async def _others(api: Api, namespaces: Resource, journal: Journal) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from grader.ports import Manifest
 
@@ -70,6 +70,17 @@ def scope(
         tuple(sorted({item for item in refs if item.namespace and item.namespace not in inside})),
         tuple(sorted({item for item in refs if not item.namespace and not is_namespace(item)})),
     )
+
+
+def defined_wide(objects: Iterable[Manifest]) -> Iterator[tuple[str, str]]:
+    """The (group, kind) of kinds without namespaces that these objects define."""
+    for item in objects:
+        spec = item.get("spec")
+        if item.get("kind") != "CustomResourceDefinition" or not isinstance(spec, dict):
+            continue
+        names = spec.get("names")
+        if spec.get("scope") == "Cluster" and isinstance(names, dict):
+            yield str(spec.get("group")), str(names.get("kind"))
 
 
 def is_namespace(item: Ref) -> bool:

@@ -33,6 +33,8 @@ RESOURCES = (
     _resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
     _resource("projectcalico.org", "v3", "globalnetworkpolicies", "GlobalNetworkPolicy", namespaced=False),
     _resource("projectcalico.org", "v3", "globalnetworksets", "GlobalNetworkSet", namespaced=False),
+    _resource("crd.projectcalico.org", "v1", "globalnetworkpolicies", "GlobalNetworkPolicy", namespaced=False),
+    _resource("crd.projectcalico.org", "v1", "globalnetworksets", "GlobalNetworkSet", namespaced=False),
 )
 
 
@@ -65,6 +67,7 @@ class MemoryApi:
     def __init__(self, *objects: Manifest) -> None:
         self.kept: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.denied: set[str] = set()
+        self.mute: set[str] = set()
         self.hidden: set[str] = set()
         self.before_write: Callable[[Manifest], None] = lambda _: None
         self.executed: list[tuple[str, str, tuple[str, ...]]] = []
@@ -99,7 +102,10 @@ class MemoryApi:
         del again
         if self.gone is not None:
             raise self.gone
-        return RESOURCES
+        return tuple(each for each in RESOURCES if each.api_version not in self.mute)
+
+    async def silent(self) -> frozenset[str]:
+        return frozenset(self.mute)
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:
         del selector

@@ -339,3 +339,55 @@ async def test_the_canary_goes_with_the_last_lab_that_brought_it(
         desk.api._put(make_namespace("elsewhere", **{"netdojo.lab": "two", "netdojo.home": "them"}))
     await desk.backend().stop("bank", desk.folder)
     assert ("netdojo-canary" in desk.api.names("Namespace")) is stays
+
+
+CALICO = "projectcalico.org/v3"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labs.kube.patience._SILENCE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_may_be_for_the_whole_cluster_is_not_taken_for_less_while_its_server_is_silent(desk: Desk) -> None:
+    """Its kind would pass for one with namespaces: unasked, unmarked, and not in the journal."""
+    desk.api.mute = {CALICO}
+    before = set(desk.api.kept)
+    with pytest.raises(InfrastructureError, match="v3, which has GlobalNetworkPolicy, does not answer"):
+        await desk.start(*LAB, WIDE)
+    assert (set(desk.api.kept), desk.asked) == (before, [])
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_a_silent_server_has_of_a_lab_is_removed_when_it_answers_again(desk: Desk) -> None:
+    before = set(desk.api.kept)
+    await desk.start(*LAB, WIDE)
+    desk.api.mute = {CALICO}
+    with pytest.raises(InfrastructureError, match="does not answer"):
+        await desk.backend().stop("bank", desk.folder)
+    assert journal.read(desk.folder) is not None
+    desk.api.mute = set()
+    await desk.backend().stop("bank", desk.folder)
+    assert set(desk.api.kept) == before
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", ["netdojo-canary", "default.netdojo-canary"])
+async def test_the_canary_goes_as_it_is_stored_where_calicos_server_never_answers(desk: Desk, name: str) -> None:
+    before = set(desk.api.kept)
+    await desk.start()
+    desk.api.mute = {CALICO}
+    desk.api._put({**WIDE, "apiVersion": "crd.projectcalico.org/v1", "metadata": {"name": name}})
+    await desk.backend().stop("bank", desk.folder)
+    assert set(desk.api.kept) == before
+
+
+async def test_what_a_lab_defines_for_the_whole_cluster_is_asked_about_with_it(desk: Desk) -> None:
+    spec = {"group": "example.org", "scope": "Cluster", "names": {"kind": "Thing", "plural": "things"}}
+    defined = {"kind": "CustomResourceDefinition", "metadata": {"name": "things.example.org"}, "spec": spec}
+    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "one"}}
+    desk.answer = False
+    with pytest.raises(UsageError):
+        await desk.start(*LAB, {"apiVersion": "apiextensions.k8s.io/v1", **defined}, thing)
+    assert any("Thing one, for the whole cluster" in line for line in desk.asked[0])

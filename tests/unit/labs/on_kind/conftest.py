@@ -43,7 +43,11 @@ CORE = (
     "events Event",
     "serviceaccounts ServiceAccount",
 )
+APIS = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False, verbs=VERBS)
+TIERS = Resource("projectcalico.org", "v3", "tiers", "Tier", namespaced=False, verbs=VERBS)
 KINDS = (
+    APIS,
+    TIERS,
     *(Resource("", "v1", *word.split(), namespaced=word[0] != "n", verbs=VERBS) for word in CORE),
     Resource("apps", "v1", "deployments", "Deployment", namespaced=True, verbs=VERBS),
     Resource("apps", "v1", "daemonsets", "DaemonSet", namespaced=True, verbs=VERBS),
@@ -111,6 +115,9 @@ class MemoryApi:
         """By kind: what it answers to everything that would change one."""
         self.gone = False
         self.kinds: tuple[Resource, ...] = KINDS
+        self.known = self.kinds
+        """What was served when somebody asked `again` last."""
+        self.mute: set[str] = set()
         self.calls: list[str] = []
         self._numbers = itertools.count(1)
         self._log: list[tuple[int, Resource, Change]] = []
@@ -118,9 +125,13 @@ class MemoryApi:
         self.server = "memory"
 
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
-        del again
         self._here()
-        return self.kinds
+        if again:
+            self.known = self.kinds
+        return self.known
+
+    async def silent(self) -> frozenset[str]:
+        return frozenset(self.mute)
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:
         del namespace, selector
@@ -218,6 +229,9 @@ def new_cluster(nodes: Sequence[str]) -> MemoryApi:
     api.put(thing("v1", "ConfigMap", "coredns", "kube-system", data={"Corefile": ".:53"}))
     api.put(thing("rbac.authorization.k8s.io/v1", "ClusterRole", "admin", rules=[]))
     api.put(thing("crd.projectcalico.org/v1", "FelixConfiguration", "default", spec={"bpfEnabled": False}))
+    available = {"conditions": [{"type": "Available", "status": "True"}]}
+    calico = {"group": "projectcalico.org", "version": "v3", "service": {"name": "calico-api"}}
+    api.put(thing("apiregistration.k8s.io/v1", "APIService", "v3.projectcalico.org", spec=calico, status=available))
     return api
 
 

@@ -97,9 +97,10 @@ async def test_where_calico_does_not_come_nothing_is_ended(api: Any, mirror: Mir
     assert names(api) == {"early"}
 
 
+@pytest.mark.parametrize("what", ["list", "delete"])
 @pytest.mark.parametrize("error", [Refused(403, "Forbidden", "no"), InfrastructureError("gone", remedy="wait")])
 async def test_what_goes_wrong_is_no_error(
-    api: Any, mirror: Mirror, error: Exception, monkeypatch: pytest.MonkeyPatch
+    api: Any, mirror: Mirror, error: Exception, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.put(agent("b", is_ready=True))
 
@@ -109,6 +110,6 @@ async def test_what_goes_wrong_is_no_error(
     api.put(pod("early"))
     failed(api, "early")
     await mirror.follow([kind for kind in await api.resources() if kind.kind in {"Node", "Pod"}])
-    monkeypatch.setattr(api, "list", refuse)
+    monkeypatch.setattr(api, what, refuse)
     await asyncio.wait_for(hasten(api, mirror, 60), 5)
     assert names(api) == {"early"}

@@ -323,6 +323,22 @@ async def test_what_the_cluster_itself_lacks_is_waited_for_before_the_lab_begins
     assert list(world.apis.values()) == [api]
 
 
+async def test_what_other_servers_give_is_known_before_the_lab_begins(world: Any) -> None:
+    """Their APIs may be available, and discovery not know their kinds: a lab that has some would be refused."""
+    api = await free(world)
+    every, api.kinds = api.kinds, tuple(each for each in api.kinds if each.group != "projectcalico.org")
+    begun = world.stop_at("begin")
+    starting = asyncio.ensure_future(world.backend().start(world.request("b"), world.lab("b"), str))
+    waiting = asyncio.ensure_future(begun.wait())
+    done, _ = await asyncio.wait({waiting}, timeout=0.3)
+    assert not done
+    api.kinds = every
+    await asyncio.wait_for(waiting, 5)
+    world.pause["begin"].set()
+    await asyncio.wait_for(starting, 5)
+    assert list(world.apis.values()) == [api]
+
+
 @pytest.mark.parametrize(
     ("kinds", "begun"),
     [

@@ -59,6 +59,8 @@ class FakeApi:
         self.lax = False
         """Whether the dataplane lets everything through."""
         self.blind = False
+        self.mute: set[str] = set()
+        """Versions whose server does not answer."""
         self.down: Exception | None = None
         """What every list says while the API is away."""
         self.sleepy: set[str] = set()
@@ -121,6 +123,9 @@ class FakeApi:
     async def resources(self, *, again: bool = False) -> tuple[Resource, ...]:
         del again
         return tuple(self.kinds)
+
+    async def silent(self) -> frozenset[str]:
+        return frozenset(self.mute)
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:
         del selector

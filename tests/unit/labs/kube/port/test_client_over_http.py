@@ -94,12 +94,13 @@ async def test_commands_have_both_streams_input_and_their_status(api: Kubernetes
 
 
 class Answers(ThreadingHTTPServer):
-    """Gives prepared answers, one after the other, and the last one for ever."""
+    """Gives prepared answers: those of a path, or one after the other, and the last one for ever."""
 
     daemon_threads = True
 
     def __init__(self, *answers: tuple[int, bytes, dict[str, str]]) -> None:
         self.answers = list(answers)
+        self.by_path: dict[str, tuple[int, bytes, dict[str, str]]] = {}
         self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -109,7 +110,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        code, body, headers = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+        answers = self.server.answers
+        code, body, headers = self.server.by_path.get(self.path) or (answers.pop(0) if answers[1:] else answers[0])
         self.send_response(code)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -169,18 +171,69 @@ def discovery(freshness: str) -> tuple[int, bytes, dict[str, str]]:
     return 200, json.dumps({"items": [group]}).encode(), {}
 
 
+STALE, DOWN = discovery("Stale"), (503, b"service unavailable", {})
+
+
+def kinds_of_calico() -> tuple[int, bytes, dict[str, str]]:
+    entries = [
+        {"name": "tiers", "kind": "Tier", "namespaced": False, "verbs": ["list"]},
+        {"name": "networkpolicies", "kind": "NetworkPolicy", "namespaced": True, "verbs": ["list", "watch"]},
+        {"name": "networkpolicies/status", "kind": "NetworkPolicy", "namespaced": True, "verbs": ["get"]},
+    ]
+    return 200, json.dumps({"groupVersion": "projectcalico.org/v3", "resources": entries}).encode(), {}
+
+
+async def test_a_server_that_could_not_be_asked_is_asked_itself(tmp_path: Path) -> None:
+    empty = (200, b'{"items": []}', {})
+    with serving(tmp_path, empty) as (api, server):
+        server.by_path = {"/api": empty, "/apis": STALE, "/apis/projectcalico.org/v3": kinds_of_calico()}
+        found = {str(each): each for each in await api.resources()}
+        assert await api.silent() == frozenset()
+        await api.resources()
+    assert sorted(server.asked) == ["/api", "/apis", "/apis/projectcalico.org/v3"]
+    assert found.keys() == {"tiers.projectcalico.org", "networkpolicies.projectcalico.org"}
+    policies = found["networkpolicies.projectcalico.org"]
+    assert (policies.version, policies.namespaced, policies.verbs) == ("v3", True, {"list", "watch"})
+
+
 async def test_kinds_are_asked_for_again_while_a_server_of_theirs_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stale = discovery("Stale")
-    with serving(tmp_path, stale, stale, stale, stale, discovery("Current")) as (api, server):
+    empty = (200, b'{"items": []}', {})
+    with serving(tmp_path, empty) as (api, server):
+        server.by_path = {"/api": empty, "/apis": STALE, "/apis/projectcalico.org/v3": DOWN}
         assert await api.resources() == await api.resources() == ()
-        assert len(server.asked) == 2  # not at once: it may never answer
+        assert await api.silent() == {"projectcalico.org/v3"}
+        assert len(server.asked) == 3  # not at once: it may never answer
         monkeypatch.setattr(client, "_HOLES_SECONDS", -1.0)
         assert await api.resources(again=True) == ()
+        server.by_path["/apis"] = discovery("Current")
         assert {str(each) for each in await api.resources()} == {"tiers.projectcalico.org"}
         await api.resources()
+        assert await api.silent() == frozenset()
+    assert len(server.asked) == 8
+
+
+async def test_many_that_ask_at_once_ask_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = (200, b'{"items": []}', {})
+    with serving(tmp_path, empty) as (api, server):
+        server.by_path = {"/api": empty, "/apis": STALE, "/apis/projectcalico.org/v3": DOWN}
+        monkeypatch.setattr(client, "_HOLES_SECONDS", 0.0)
+        await api.resources()
+        monkeypatch.setattr(client, "_HOLES_SECONDS", 60.0)
+        await asyncio.gather(*(api.resources() for _ in range(12)))
     assert len(server.asked) == 6
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(403, Refused), (410, Refused), *((code, InfrastructureError) for code in (429, 500, 503))],
+)
+async def test_a_watch_that_is_refused_says_so(tmp_path: Path, code: int, error: type[Exception]) -> None:
+    """It would pass for one that ended, or for one without changes."""
+    _, body, headers = status(code, "No", "not now")
+    with serving(tmp_path, (code, body + b"\n", headers)) as (api, _), pytest.raises(error, match="not now"):
+        await asyncio.to_thread(list, api.watch(PODS, "1"))
 
 
 async def test_a_list_goes_from_page_to_page(tmp_path: Path) -> None:

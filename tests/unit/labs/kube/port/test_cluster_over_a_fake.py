@@ -294,3 +294,45 @@ async def test_a_command_that_could_not_run(
 async def test_a_command_says_what_it_printed(cluster: KubeCluster) -> None:
     done = await cluster.exec("shop/web", ["echo", "x"])
     assert (done.code, done.stdout, done.stderr) == (3, "echo x", "")
+
+
+@pytest.mark.parametrize("doing", ["apply", "delete", "snapshot"])
+async def test_a_silent_server_is_no_cluster_without_its_kinds(
+    api: Any, cluster: KubeCluster, doing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be a lab of wrong content, a policy that is gone, or a cluster without policies."""
+    monkeypatch.setattr("labs.kube.patience._SILENCE_SECONDS", 0.0)
+    every = list(api.kinds)
+    api.mute = {"projectcalico.org/v3"}
+    api.kinds[:] = [each for each in every if each.group != "projectcalico.org"]
+    everywhere = thing("GlobalNetworkPolicy", "all", "projectcalico.org/v3")
+    with pytest.raises(InfrastructureError, match=r"projectcalico\.org/v3.* does not answer"):
+        await (cluster.snapshot() if doing == "snapshot" else getattr(cluster, doing)([everywhere]))
+
+
+async def test_a_server_that_is_silent_for_a_moment_is_waited_for(api: Any, cluster: KubeCluster) -> None:
+    every = list(api.kinds)
+    api.mute = {"projectcalico.org/v3"}
+    api.kinds[:] = [each for each in every if each.group != "projectcalico.org"]
+
+    def back() -> None:
+        api.kinds[:] = every
+
+    asyncio.get_running_loop().call_later(0.1, back)
+    await cluster.apply([thing("NetworkPolicy", "all", "projectcalico.org/v3")])
+    assert ("networkpolicies.projectcalico.org", "shop", "all") in api.objects
+
+
+async def test_what_calico_stores_is_seen_where_its_server_is_silent(api: Any, cluster: KubeCluster) -> None:
+    api.mute = {"projectcalico.org/v3"}
+    stored = Resource(
+        "crd.projectcalico.org",
+        "v1",
+        "globalnetworkpolicies",
+        "GlobalNetworkPolicy",
+        namespaced=False,
+        verbs=frozenset({"list"}),
+    )
+    api.kinds[:] = [*(each for each in api.kinds if each.group != "projectcalico.org"), stored]
+    api.put(stored, {"apiVersion": stored.api_version, "kind": stored.kind, "metadata": {"name": "all"}})
+    assert [item["metadata"]["name"] for item in await cluster.snapshot() if item["kind"] == stored.kind] == ["all"]
