@@ -102,6 +102,31 @@ async def test_a_lab_from_its_start_to_full_points(own_home: Path) -> None:
         await remove_all()
 
 
+async def test_a_lab_is_judged_while_calicos_api_server_is_away(own_home: Path) -> None:
+    """What it gives is read as the cluster keeps it; nobody takes the cluster for one without Calico's policies."""
+    lab = find_lab("first-policy")
+    server = ("-n", "calico-apiserver", "scale", "deployment", "calico-apiserver")
+
+    def session() -> LabSession:
+        return LabSession(lab, KindBackend(), store.cluster_folder(lab.id, "kind"), own_home / "work")
+
+    try:
+        await session().start(print)
+        for file in lab.solution:
+            kubectl("apply", "-n", lab.spec.namespace, "-f", str(file.path))
+        kubectl(*server, "--replicas=0")
+        kubectl("wait", "apiservice/v3.projectcalico.org", "--for=condition=Available=false", "--timeout=60s")
+        assert all(task.held for task in (await session().grade()).tasks)
+        await session().stop()
+        assert [record.stage.value for record in records()] == ["free"]
+        await session().start(print)
+        assert "tiers.projectcalico.org" in kubectl("api-resources", "-o", "name")
+        assert len(records()) == 1
+        await session().stop()
+    finally:
+        await remove_all()
+
+
 async def test_ten_labs_one_after_the_other_on_one_cluster(own_home: Path) -> None:
     del own_home
     for number in range(10):
