@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from grader.errors import InfrastructureError
 from labs.kind.calico import operator
 from labs.kube import ready
+from labs.kube.api import Refused
+from labs.kube.resources import resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from grader.ports import Manifest
-    from labs.kube.api import Api
+    from labs.kube.api import Api, Resource
     from labs.kube.mirror import Mirror
 
 APIS = "apiservices.apiregistration.k8s.io"
@@ -24,7 +27,8 @@ _TELLING = frozenset(
     }
 )
 """Kinds whose objects tell whether a cluster works."""
-_AGAIN_SECONDS = 0.1
+_AGAIN_SECONDS = 0.3
+_TOUCHED = "netdojo-touched"
 
 
 async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: float) -> None:
@@ -61,23 +65,41 @@ async def wait(api: Api, mirror: Mirror, tell: Callable[[str], None], seconds: f
 
 
 async def discovered(api: Api, services: Iterable[Manifest], seconds: float) -> None:
-    """Return when the kinds that other servers than the API's own give are known, by their APIServices.
+    """Return when the kinds that other servers than the API's own give are known, to kubectl too, by their APIServices.
 
-    They may be available and not be known yet (see `labs.kube.resources.stale`).
+    They may be available and not be known yet. The API asks for them when an APIService changes, and once a minute
+    (k8s.io/kube-aggregator pkg/apiserver/handler_discovery.go): so those are changed, and changed back.
 
     Raises:
         InfrastructureError: they are not in time.
     """
-    names = {str(item["metadata"]["name"]) for item in services if item["spec"].get("service")}
+    wanted = {str(item["metadata"]["name"]): item for item in services if item["spec"].get("service")}
     limit, found = asyncio.get_running_loop().time() + seconds, await api.resources()
-    while missing := names - {f"{each.version}.{each.group}" for each in found}:
+    while missing := sorted(wanted.keys() - _known(found, await api.stale())):
         if asyncio.get_running_loop().time() > limit:
             raise InfrastructureError(
-                f"the cluster does not say what the API {min(missing)} serves",
+                f"the cluster does not say what the API {missing[0]} serves",
                 remedy="kubectl get apiservices shows whether it is available; kubectl api-resources what is known",
             )
+        await _touch(api, [wanted[name] for name in missing])
         await asyncio.sleep(_AGAIN_SECONDS)  # discovery cannot be watched
         found = await api.resources(again=True)
+
+
+def _known(kinds: Iterable[Resource], stale: Collection[str]) -> set[str]:
+    """Versions as APIServices are named: version.group."""
+    return {f"{each.version}.{each.group}" for each in kinds if each.api_version not in stale}
+
+
+async def _touch(api: Api, services: Iterable[Manifest]) -> None:
+    """Change these and change them back; where that is not allowed, a minute is waited."""
+    for item in services:
+        name, resource = {"name": item["metadata"]["name"]}, resource_of(item, await api.resources())
+        head = {"apiVersion": item["apiVersion"], "kind": item["kind"]}
+        with contextlib.suppress(Refused):
+            for metadata in ({**name, "annotations": {_TOUCHED: "now"}}, name):
+                if resource is not None:
+                    await api.apply(resource, "", {**head, "metadata": metadata}, _TOUCHED)
 
 
 def late(items: Iterable[tuple[str, Manifest]]) -> list[str]:

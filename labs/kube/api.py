@@ -127,11 +127,12 @@ class Api(Protocol):
         """
         ...
 
-    async def silent(self) -> frozenset[str]:
-        """The versions (`group/version`) whose server did not answer when it was asked last for its kinds.
+    async def stale(self) -> frozenset[str]:
+        """The versions whose kinds the API itself did not know when it was asked last: kubectl does not know them."""
+        ...
 
-        That a kind of theirs is not served is not known then.
-        """
+    async def silent(self) -> frozenset[str]:
+        """Those of them (`group/version`) whose server did not answer either: whether it serves a kind is not known."""
         ...
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:

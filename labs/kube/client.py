@@ -68,6 +68,7 @@ class KubernetesApi:
         self._access = way
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="kubernetes-api")
         self._resources: tuple[Resource, ...] | None = None
+        self._stale: frozenset[str] = frozenset()
         self._silent: frozenset[str] = frozenset()
         self._known_until = math.inf
 
@@ -86,10 +87,16 @@ class KubernetesApi:
             )
             versions = stale(groups)
             asked = await asyncio.gather(*(self._run(partial(self._kinds, version)) for version in versions))
+            self._stale = frozenset(versions)
             self._silent = frozenset(version for version, kinds in zip(versions, asked, strict=True) if kinds is None)
             self._resources = (*read_discovery(core, groups), *(kind for kinds in asked for kind in kinds or ()))
             self._known_until = time.monotonic() + _HOLES_SECONDS if self._silent else math.inf
         return self._resources
+
+    async def stale(self) -> frozenset[str]:
+        """The versions whose kinds the API itself did not know."""
+        await self.resources()
+        return self._stale
 
     async def silent(self) -> frozenset[str]:
         """The versions of whose kinds nothing is known."""

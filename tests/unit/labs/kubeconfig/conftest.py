@@ -104,6 +104,9 @@ class MemoryApi:
             raise self.gone
         return tuple(each for each in RESOURCES if each.api_version not in self.mute)
 
+    async def stale(self) -> frozenset[str]:
+        return frozenset(self.mute)
+
     async def silent(self) -> frozenset[str]:
         return frozenset(self.mute)
 

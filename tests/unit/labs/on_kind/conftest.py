@@ -130,6 +130,9 @@ class MemoryApi:
             self.known = self.kinds
         return self.known
 
+    async def stale(self) -> frozenset[str]:
+        return frozenset(self.mute)
+
     async def silent(self) -> frozenset[str]:
         return frozenset(self.mute)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +64,23 @@ async def test_an_api_works_when_it_is_available_and_its_kinds_are_known(api: An
     assert done == set()
     api.kinds = (*api.kinds, TIERS)
     await asyncio.wait_for(waiting, 5)
+
+
+async def test_an_api_that_kubectl_does_not_know_yet_is_asked_for_at_once(api: Any, mirror: Mirror) -> None:
+    api.known = api.kinds = (*api.kinds, TIERS)
+    api.put(calico(is_available=True))
+    before = copy.deepcopy(api.there("APIService", "v3.projectcalico.org"))
+    api.mute = {"projectcalico.org/v3"}
+    waiting = asyncio.ensure_future(health.wait(api, mirror, lambda _: None, 5))
+    async with asyncio.timeout(5):
+        while sum("APIService" in call for call in api.calls) < 2:  # noqa: ASYNC110 - the API of these tests tells nobody
+            await asyncio.sleep(0.01)
+    assert not waiting.done()
+    api.mute = set()
+    await asyncio.wait_for(waiting, 5)
+    after = api.there("APIService", "v3.projectcalico.org")
+    assert {**after, "metadata": {}} == {**before, "metadata": {}}
+    assert "annotations" not in after["metadata"]
 
 
 async def test_kinds_that_never_become_known_are_told_with_their_api(api: Any, mirror: Mirror) -> None:

@@ -124,6 +124,9 @@ class FakeApi:
         del again
         return tuple(self.kinds)
 
+    async def stale(self) -> frozenset[str]:
+        return frozenset(self.mute)
+
     async def silent(self) -> frozenset[str]:
         return frozenset(self.mute)
 
