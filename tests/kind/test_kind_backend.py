@@ -120,7 +120,7 @@ async def test_a_lab_is_judged_while_calicos_api_server_is_away(own_home: Path) 
         await session().stop()
         assert [record.stage.value for record in records()] == ["free"]
         await session().start(print)
-        assert "tiers.projectcalico.org" in kubectl("api-resources", "-o", "name")
+        assert "globalnetworkpolicies.projectcalico.org" in kubectl("api-resources", "-o", "name")
         assert len(records()) == 1
         await session().stop()
     finally:
