@@ -21,7 +21,7 @@ import urllib3
 from grader.errors import ClusterGoneError, InfrastructureError
 from labs.kube import access, channels
 from labs.kube.api import MANAGER, Change, Listing, Output, Refused, Resource
-from labs.kube.resources import read_discovery, read_kinds, stale
+from labs.kube.resources import DECIDING, read_discovery, read_kinds, stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ _PATIENCE_SECONDS = 20.0
 """How long an API that says "later" (429, 503) is asked again."""
 _THREADS = 16
 _HOLES_SECONDS = 1.0
-"""How long kinds are taken as known when a server of theirs did not answer: it may do so in a moment, or never."""
+"""How long kinds that decide traffic are taken as known when a server of theirs did not answer: it may in a moment."""
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 _LATER = frozenset({429, 503, 504})
 _TYPED = "failed to create typed patch object"
@@ -85,12 +85,14 @@ class KubernetesApi:
             core, groups = await asyncio.gather(
                 *(self._run(partial(self._json, "GET", path, headers=headers)) for path in ("/api", "/apis"))
             )
-            versions = stale(groups)
-            asked = await asyncio.gather(*(self._run(partial(self._kinds, version)) for version in versions))
-            self._stale = frozenset(versions)
-            self._silent = frozenset(version for version, kinds in zip(versions, asked, strict=True) if kinds is None)
-            self._resources = (*read_discovery(core, groups), *(kind for kinds in asked for kind in kinds or ()))
-            self._known_until = time.monotonic() + _HOLES_SECONDS if self._silent else math.inf
+            self._stale = frozenset(stale(groups))
+            needed = sorted(version for version in self._stale if version.rpartition("/")[0] in DECIDING)
+            asked = await asyncio.gather(*(self._run(partial(self._kinds, version)) for version in needed))
+            answers = {version: kinds for version, kinds in zip(needed, asked, strict=True) if kinds is not None}
+            self._silent = self._stale - answers.keys()
+            self._resources = (*read_discovery(core, groups), *(kind for kinds in answers.values() for kind in kinds))
+            has_holes = not answers.keys() >= set(needed)
+            self._known_until = time.monotonic() + _HOLES_SECONDS if has_holes else math.inf
         return self._resources
 
     async def stale(self) -> frozenset[str]:
@@ -105,13 +107,16 @@ class KubernetesApi:
 
     def _kinds(self, version: str) -> tuple[Resource, ...] | None:
         """What the server of one version says that it serves; None when it does not answer."""
-        answer = self._send("GET", f"/apis/{quote(version)}", None, {}, _CONNECT_SECONDS)
-        with _transport(self.server):
-            try:
-                text = answer.read()
-            finally:
-                answer.release_conn()
-        return read_kinds(self._object(text)) if answer.status < 300 else None
+        try:
+            answer = self._send("GET", f"/apis/{quote(version)}", None, {}, _CONNECT_SECONDS)
+            with _transport(self.server):
+                try:
+                    text = answer.read()
+                finally:
+                    answer.release_conn()
+            return read_kinds(self._object(text)) if answer.status < 300 else None
+        except InfrastructureError:
+            return None  # the API itself has just answered
 
     async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listing:
         """All objects of a kind, page by page."""

@@ -164,10 +164,10 @@ def page(*names: str, more: str = "") -> tuple[int, bytes, dict[str, str]]:
 PODS = client.Resource("", "v1", "pods", "Pod", namespaced=True)
 
 
-def discovery(freshness: str) -> tuple[int, bytes, dict[str, str]]:
+def discovery(freshness: str, named: str = "projectcalico.org") -> tuple[int, bytes, dict[str, str]]:
     tiers = {"resource": "tiers", "responseKind": {"kind": "Tier"}, "scope": "Cluster", "verbs": ["list"]}
     version = {"version": "v3", "resources": [tiers], "freshness": freshness}
-    group = {"metadata": {"name": "projectcalico.org"}, "versions": [version]}
+    group = {"metadata": {"name": named}, "versions": [version]}
     return 200, json.dumps({"items": [group]}).encode(), {}
 
 
@@ -212,6 +212,27 @@ async def test_kinds_are_asked_for_again_while_a_server_of_theirs_does_not_answe
         await api.resources()
         assert await api.silent() == frozenset()
     assert len(server.asked) == 8
+
+
+@pytest.mark.parametrize("answer", [DOWN, (200, b"{", {}), (200, b"{}", {"Content-Length": "9"})])
+async def test_a_server_that_breaks_off_is_silent(tmp_path: Path, answer: Any) -> None:
+    empty = (200, b'{"items": []}', {})
+    with serving(tmp_path, empty) as (api, server):
+        server.by_path = {"/api": empty, "/apis": STALE, "/apis/projectcalico.org/v3": answer}
+        assert await api.resources() == ()
+        assert await api.silent() == await api.stale() == {"projectcalico.org/v3"}
+
+
+async def test_nobody_waits_for_a_dead_server_whose_kinds_decide_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = (200, b'{"items": []}', {})
+    monkeypatch.setattr(client, "_HOLES_SECONDS", -1.0)
+    with serving(tmp_path, empty) as (api, server):
+        server.by_path = {"/api": empty, "/apis": discovery("Stale", "metrics.k8s.io")}
+        assert await api.resources() == await api.resources() == ()
+        assert await api.silent() == {"metrics.k8s.io/v3"}
+    assert sorted(server.asked) == ["/api", "/apis"]
 
 
 async def test_many_that_ask_at_once_ask_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
