@@ -23,6 +23,7 @@ from labs.kind.binary import Ended
 from labs.kind.engine import KIND_CLUSTER, Container
 from labs.kind.settings import KindSettings
 from labs.kube.api import Change, Listing, Refused, Resource
+from labs.kube.mirror import Mirror
 from labs.kube.probing import Finished
 from labs.kube.resources import resource_of
 
@@ -456,3 +457,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.fixture
 def memory_api() -> MemoryApi:
     return MemoryApi()
+
+
+@pytest.fixture
+def mirror(api: Any) -> Iterator[Mirror]:
+    """Follows the `api` of the module that asks."""
+    made = Mirror(api)
+    yield made
+    made.close()

@@ -10,10 +10,11 @@ import pytest
 from grader.errors import InfrastructureError
 from labs.kind.hasten import hasten
 from labs.kube.api import Refused
-from labs.kube.mirror import Mirror
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from labs.kube.mirror import Mirror
 
 OWNER = [{"kind": "ReplicaSet", "name": "coredns-1", "controller": True}]
 
@@ -44,13 +45,6 @@ def api(memory_api: Any) -> Any:
         memory_api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
         memory_api.put(agent(node, is_ready=node == "a"))
     return memory_api
-
-
-@pytest.fixture
-def mirror(api: Any) -> Iterator[Mirror]:
-    made = Mirror(api)
-    yield made
-    made.close()
 
 
 def names(api: Any) -> set[str]:

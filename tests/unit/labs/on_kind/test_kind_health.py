@@ -11,10 +11,9 @@ import pytest
 from grader.errors import InfrastructureError
 from labs.kind import health
 from labs.kube.api import Resource
-from labs.kube.mirror import Mirror
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from labs.kube.mirror import Mirror
 
 VERBS = frozenset({"list", "watch", "get"})
 TIERS = Resource("projectcalico.org", "v3", "tiers", "Tier", namespaced=False, verbs=VERBS)
@@ -40,13 +39,6 @@ def api(memory_api: Any) -> Any:
     memory_api.known = memory_api.kinds = tuple(each for each in memory_api.kinds if each != TIERS)
     memory_api.put(service("v1.nobody.example", is_available=True))  # the API's own: it has no kinds for a moment
     return memory_api
-
-
-@pytest.fixture
-def mirror(api: Any) -> Iterator[Mirror]:
-    made = Mirror(api)
-    yield made
-    made.close()
 
 
 async def test_an_api_works_when_it_is_available_and_its_kinds_are_known(api: Any, mirror: Mirror) -> None:
@@ -90,4 +82,6 @@ async def test_kinds_that_never_become_known_are_told_with_their_api(api: Any, m
 
 
 async def test_without_other_servers_nothing_more_is_waited_for(api: Any, mirror: Mirror) -> None:
-    await asyncio.wait_for(health.wait(api, mirror, lambda _: None, 5), 5)
+    said: list[str] = []
+    await asyncio.wait_for(health.wait(api, mirror, said.append, 5), 5)
+    assert (said, api.calls) == ([], [])
