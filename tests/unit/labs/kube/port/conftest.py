@@ -14,6 +14,8 @@ from grader.errors import InfrastructureError
 from labs.kube import canary, ready
 from labs.kube.api import Change, Listing, Output, Refused, Resource
 from labs.kube.canary import OPEN, TURN, Signal
+from labs.kube.mirror import Mirror
+from labs.kube.settle import Barrier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -280,3 +282,11 @@ def api() -> FakeApi:
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
     return tmp_path / "turn.lock"
+
+
+@pytest.fixture
+def barrier(api: Any, lock: Path) -> Iterator[Barrier]:
+    mirror = Mirror(api)
+    yield Barrier(api, mirror, lock=lock)
+    mirror.close()
+    api.end_watches()
